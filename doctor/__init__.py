@@ -1,0 +1,1 @@
+"""gpu-doctor: why a GPU container fails, and how to fix it."""
