@@ -1,1 +1,57 @@
-"""One file per fault."""
+"""How to write an entry: one Markdown file a fault, named by the fault id. Writing the file is writing its test.
+
+    +++
+    title     = "The program has no GPU code for {device|this GPU}"   # what is wrong, as a sentence
+    area      = "cuda"             # nvidia, cuda, lib, framework, amd, kubernetes, container
+    severity  = "blocking"         # blocking (error) | degraded (warning) | notice (note)
+    yields_to = ["other-fault"]    # steps back when that one is found too: it is only this one's noise
+    explains  = ["other-fault"]    # those are consequences of this one, shown folded under it
+    corrects  = ["request-nvidia-gpus"]   # changes to the container's own docker run line (doctor/runline.py)
+    codes     = ["cudaError:209"]  # error codes that end here, group:number of doctor/data/error_codes.json
+    words     = ["blackwell"]      # what people search for that stands nowhere else on the page
+    reviewed  = 2026-11-24
+
+    [[match]]                      # any number; an entry that only a check finds has none
+    line   = '''(?P<device>\\S.{2,80}?) with CUDA capability (?P<arch>sm_\\d+) is not compatible'''
+    not    = '''…'''               # the same line must not match this
+    near   = '''…'''               # a line within `within` (20) lines must match this
+    unless = '''…'''               # no line anywhere in the log may match this
+    sure   = "certain"             # certain | likely | possible: how much this evidence shows, not how bad it is
+    severity = "notice"            # only where this message is less, or more, than the entry's severity
+    values = { library = "libcuda.so.1" }   # what the message implies without saying it
+    +++
+
+    First paragraph: what is wrong and why we think so, alone on its feet. Further paragraphs: how it comes about.
+
+    ## Cause: a title               (optional; where one message has several causes, the likeliest first)
+    Why, in a sentence; a fence with the command that tells whether it is this one.
+
+    ## Fix: a title                 (one or more, the likeliest first)
+    where: host · risk: safe · engine: docker · distro: debian,ubuntu
+
+    A fence with the commands. `Verify:` before a fence: how to see that it worked. `Undo:` before a fence.
+
+    ## Ask                          (optional: fences with the commands whose output would settle it)
+    ## Sources
+    - https://address : what it supports
+    ## Examples
+    A fence ```log match name=value name="two words" ```: the program's own message, in the shortest form that shows
+    the fault. A fence ```log near-miss other-fault ``` or ```log near-miss none ```: a text that looks like it.
+
+Patterns are RE2 (no look-around, no back-references), case-sensitive unless `(?i)`, searched in one line that has
+lost its colours, timestamps and service prefixes, whose quotes are plain ASCII ones and whose HTML entities are
+resolved. Each must contain a literal text of at least four characters; longer is better. A matcher states what
+makes the fault certain, as the program prints it; it does not memorise a log.
+
+In titles, prose and commands `{name|fallback}` is filled with a value; without a fallback an unknown value leaves
+the blank `<name>`. `<like this>` is for the reader to fill; in prose it may stand only in `code`.
+
+Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node (version
+node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability follows), target (what the code was
+built for), supported, driver, kernel_driver, cuda, cuda_driver, required, rocm, glibc, torch, package, container,
+image, service, path, code, xid, pci, index, count, size, free, process, pid, command, module, kernel, reason.
+
+where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
+Circumstances on a fix, when it holds only there: engine: docker, podman, containerd, cri-o, apptainer;
+distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes.
+"""

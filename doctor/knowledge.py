@@ -1,0 +1,468 @@
+"""The knowledge base: one Markdown file a fault, read strictly.
+
+Grammar (knowledge/__init__.py tells it for the author of an entry): TOML front matter between two `+++` lines,
+an explanation, then the sections `## Cause: …`, `## Fix: …`, `## Ask`, `## Sources` and `## Examples`.
+Anything else is an error that names the file and the line.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from doctor.finding import SURENESS, Severity, Sureness
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Where = Literal["host", "container", "dockerfile", "compose", "cluster"]
+Risk = Literal["safe", "restart", "reboot", "destructive"]
+WHERE = ("host", "container", "dockerfile", "compose", "cluster")
+RISKS = ("safe", "restart", "reboot", "destructive")
+SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
+CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster")
+FRONT_KEYS = {
+    "title", "area", "severity", "yields_to", "explains", "corrects", "codes", "words", "reviewed", "retired",
+    "extends", "match",
+}  # fmt: skip
+MATCH_KEYS = {"line", "not", "near", "within", "unless", "sure", "severity", "values"}
+ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+BLANK = re.compile(r"\{([a-z_]+)(?:\|([^{}]*))?\}")
+
+
+class EntryError(Exception):
+    """An entry that breaks the grammar. The text is `file:line: what was expected`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """When a line of a log shows the fault."""
+
+    line: str
+    """RE2 pattern, searched in one line. Named groups become the finding's values."""
+    sure: Sureness
+    severity: Severity | None = None
+    """None: the entry's."""
+    but_not: str | None = None
+    """The same line must not match this."""
+    near: str | None = None
+    """A line within `within` lines, before or after, must match this."""
+    within: int = 20
+    unless: str | None = None
+    """No line anywhere in the log may match this."""
+    values: dict[str, str] = field(default_factory=dict)
+    at: int = 0
+    """Line of the file, for error messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One way out."""
+
+    title: str
+    where: Where
+    risk: Risk
+    commands: tuple[str, ...]
+    verify: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+    text: str = ""
+    when: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Circumstances under which it holds, such as {"engine": ("docker",)}. An unknown circumstance excludes nothing."""
+    language: str = "sh"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One of several causes of the same message, and how to tell whether it is this one."""
+
+    title: str
+    text: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    address: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A log that is the entry's test."""
+
+    text: str
+    fault: str
+    """What the first finding must be: the entry's id, or for a near miss another id or `none`."""
+    values: dict[str, str]
+    near_miss: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """All that is known about one fault."""
+
+    id: str
+    title: str
+    area: str
+    severity: Severity
+    text: str
+    file: str
+    matchers: tuple[Matcher, ...] = ()
+    yields_to: tuple[str, ...] = ()
+    """Steps back when one of these is found too."""
+    explains: tuple[str, ...] = ()
+    """These are consequences of it."""
+    corrects: tuple[str, ...] = ()
+    """Changes to the container's own command line that repair it (doctor/runline.py)."""
+    codes: tuple[str, ...] = ()
+    """Error codes that end here, such as `cudaError:209` or `xid:79` (doctor/data)."""
+    words: tuple[str, ...] = ()
+    """Words people search for that stand nowhere else in the entry."""
+    causes: tuple[Cause, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    ask: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    examples: tuple[Example, ...] = ()
+    reviewed: str = ""
+    retired: str = ""
+    extends: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph: it stands alone."""
+        return self.text.split("\n\n", 1)[0]
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """The template with each `{name|fallback}` replaced by the value, the fallback, or a `<name>` blank."""
+
+    def value(found: re.Match[str]) -> str:
+        name, fallback = found.group(1), found.group(2)
+        return values.get(name) or (fallback if fallback is not None else f"<{name}>")
+
+    return BLANK.sub(value, template)
+
+
+@dataclass(slots=True)
+class _Section:
+    title: str
+    at: int
+    lines: list[tuple[int, str]]
+
+
+def parse_entry(text: str, file: str) -> Entry:
+    """Read one entry. `file` is its path as shown in errors; its stem is the fault id.
+
+    Raises EntryError with `file:line: what was expected`.
+    """
+    identity = Path(file).stem
+    if not ID.fullmatch(identity):
+        raise EntryError(f"{file}:1: the file name must be a fault id such as area-what-is-wrong.md")
+    lines = text.splitlines()
+    front, body_at = _front_matter(lines, file)
+    explanation, sections = _sections(lines, body_at, file)
+    entry = _entry_of_front(front, identity, file, lines)
+    prose = "\n".join(explanation).strip()
+    if not prose and not front.get("extends"):
+        raise EntryError(f"{file}:{body_at + 1}: expected an explanation after the front matter")
+    entry = replace(entry, text=prose)
+    for section in sections:
+        entry = _with_section(entry, section, file)
+    return entry
+
+
+def _front_matter(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
+    if not lines or lines[0] != "+++":
+        raise EntryError(f"{file}:1: expected +++ on the first line")
+    try:
+        end = lines.index("+++", 1)
+    except ValueError:
+        raise EntryError(f"{file}:1: the front matter has no closing +++") from None
+    try:
+        return tomllib.loads("\n".join(lines[1:end])), end + 1
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        at = int(found.group(1)) + 1 if found else 2
+        raise EntryError(f"{file}:{at}: front matter is not TOML: {error}") from None
+
+
+def _at(lines: list[str], needle: str, start: int = 0) -> int:
+    return next((n for n, line in enumerate(lines[start:], start + 1) if line.strip().startswith(needle)), 1)
+
+
+def _entry_of_front(front: dict[str, Any], identity: str, file: str, lines: list[str]) -> Entry:
+    extends = front.get("extends", False)
+    for key in front:
+        if key not in FRONT_KEYS:
+            raise EntryError(f"{file}:{_at(lines, key)}: unknown key {key!r}; known: {', '.join(sorted(FRONT_KEYS))}")
+    for key in () if extends else ("title", "area", "severity"):
+        if not isinstance(front.get(key), str):
+            raise EntryError(f"{file}:1: expected {key} = \"…\" in the front matter")
+    severity = front.get("severity", "blocking")
+    if severity not in SEVERITY_OF:
+        raise EntryError(f"{file}:{_at(lines, 'severity')}: severity is one of {', '.join(SEVERITY_OF)}")
+    lists = {}
+    for key in ("yields_to", "explains", "corrects", "codes", "words"):
+        value = front.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise EntryError(f"{file}:{_at(lines, key)}: {key} is a list of strings")
+        lists[key] = tuple(value)
+    return Entry(
+        id=identity,
+        title=front.get("title", ""),
+        area=front.get("area", ""),
+        severity=SEVERITY_OF[severity],
+        text="",
+        file=file,
+        matchers=_matchers(front.get("match", []), file, lines),
+        reviewed=str(front.get("reviewed", "")),
+        retired=str(front.get("retired", "")),
+        extends=bool(extends),
+        **lists,
+    )
+
+
+def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tuple[Matcher, ...]:
+    made = []
+    at = 0
+    for table in tables:
+        at = _at(lines, "[[match]]", at)
+        for key in table:
+            if key not in MATCH_KEYS:
+                raise EntryError(f"{file}:{at}: unknown key {key!r} in [[match]]; known: {', '.join(sorted(MATCH_KEYS))}")
+        if not isinstance(table.get("line"), str):
+            raise EntryError(f"{file}:{at}: expected line = '''pattern''' in [[match]]")
+        if table.get("sure") not in SURENESS:
+            raise EntryError(f"{file}:{at}: expected sure = \"certain\", \"likely\" or \"possible\" in [[match]]")
+        if "severity" in table and table["severity"] not in SEVERITY_OF:
+            raise EntryError(f"{file}:{at}: severity is one of {', '.join(SEVERITY_OF)}")
+        if table["line"].startswith((".*", ".+")):
+            raise EntryError(f"{file}:{at}: a pattern is searched for; it must not start with {table['line'][:2]}")
+        values = table.get("values", {})
+        if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+            raise EntryError(f"{file}:{at}: values is a table of strings")
+        made.append(
+            Matcher(
+                line=table["line"],
+                sure=table["sure"],
+                severity=SEVERITY_OF[table["severity"]] if "severity" in table else None,
+                but_not=table.get("not"),
+                near=table.get("near"),
+                within=table.get("within", 20),
+                unless=table.get("unless"),
+                values=values,
+                at=at,
+            )
+        )
+    return tuple(made)
+
+
+def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[_Section]]:
+    explanation: list[str] = []
+    sections: list[_Section] = []
+    fence = ""
+    for at, line in enumerate(lines[start:], start + 1):
+        opened = re.match(r"(`{3,})", line)
+        if opened and (not fence or line.strip() == fence):
+            fence = "" if fence else opened.group(1)
+        if line.startswith("## ") and not fence:
+            sections.append(_Section(line[3:].strip(), at, []))
+        elif sections:
+            sections[-1].lines.append((at, line))
+        else:
+            explanation.append(line)
+            blank = re.search(r"<[A-Za-z][^>]*>", re.sub(r"`[^`]*`", "", line))
+            if blank and not fence:
+                raise EntryError(f"{file}:{at}: {blank.group()} stands in prose; a blank may stand only in `code`")
+    if fence:
+        raise EntryError(f"{file}:{len(lines)}: a ``` fence is not closed")
+    return explanation, sections
+
+
+@dataclass(slots=True)
+class _Fence:
+    info: str
+    text: str
+    at: int
+    after: str
+    """The prose line before it."""
+
+
+def _fences(section: _Section) -> tuple[list[_Fence], list[tuple[int, str]]]:
+    """The fences of a section, and its other lines."""
+    fences: list[_Fence] = []
+    prose: list[tuple[int, str]] = []
+    mark, info, at, body = "", "", 0, list[str]()
+    for number, line in section.lines:
+        opened = re.match(r"(`{3,})(.*)", line)
+        if not mark and opened:
+            mark, info, at, body = opened.group(1), opened.group(2).strip(), number, []
+        elif mark and line.strip() == mark:
+            before = next((text for _, text in reversed(prose) if text.strip()), "")
+            fences.append(_Fence(info, "\n".join(body), at, before.strip()))
+            mark = ""
+        elif mark:
+            body.append(line)
+        else:
+            prose.append((number, line))
+    return fences, prose
+
+
+def _with_section(entry: Entry, section: _Section, file: str) -> Entry:
+    kind, _, title = section.title.partition(":")
+    if kind == "Fix" and title:
+        return replace(entry, fixes=(*entry.fixes, _fix(title.strip(), section, file)))
+    if kind == "Cause" and title:
+        fences, prose = _fences(section)
+        cause = Cause(title.strip(), _prose(prose), tuple(fence.text for fence in fences))
+        return replace(entry, causes=(*entry.causes, cause))
+    if section.title == "Ask":
+        return replace(entry, ask=tuple(fence.text for fence in _fences(section)[0]))
+    if section.title == "Sources":
+        return replace(entry, sources=tuple(_sources(section, file)))
+    if section.title == "Examples":
+        return replace(entry, examples=tuple(_examples(entry.id, section, file)))
+    raise EntryError(
+        f"{file}:{section.at}: unknown section {section.title!r}; "
+        "known: Fix: title, Cause: title, Ask, Sources, Examples"
+    )
+
+
+def _prose(lines: Iterable[tuple[int, str]]) -> str:
+    return "\n".join(line for _, line in lines).strip()
+
+
+def _fix(title: str, section: _Section, file: str) -> Fix:
+    fences, prose = _fences(section)
+    head = next(((at, line) for at, line in prose if line.strip()), (section.at, ""))
+    labels = _labels(head[1], head[0], file)
+    where, risk = labels.pop("where", ""), labels.pop("risk", "")
+    if where not in WHERE or risk not in RISKS:
+        raise EntryError(
+            f"{file}:{head[0]}: expected `where: {'|'.join(WHERE)} · risk: {'|'.join(RISKS)}` under the title of the fix"
+        )
+    commands = [f for f in fences if not f.after.lower().startswith(("verify:", "undo:"))]
+    if not commands:
+        raise EntryError(f"{file}:{section.at}: the fix {title!r} has no fenced command")
+    said = [(at, line) for at, line in prose if (at, line) != head and line.strip().lower() not in ("verify:", "undo:")]
+    return Fix(
+        title=title,
+        where=cast(Where, where),
+        risk=cast(Risk, risk),
+        commands=tuple(f.text for f in commands),
+        verify=tuple(f.text for f in fences if f.after.lower().startswith("verify:")),
+        undo=tuple(f.text for f in fences if f.after.lower().startswith("undo:")),
+        text=_prose(said),
+        when={name: tuple(v.strip() for v in values.split(",")) for name, values in labels.items()},
+        language=commands[0].info or "sh",
+    )
+
+
+def _labels(line: str, at: int, file: str) -> dict[str, str]:
+    labels = {}
+    for part in line.split("·"):
+        name, colon, value = part.partition(":")
+        name = name.strip()
+        if not colon or name not in ("where", "risk", *CIRCUMSTANCES):
+            known = ", ".join(("where", "risk", *CIRCUMSTANCES))
+            raise EntryError(f"{file}:{at}: expected labels such as `where: host · risk: safe`; known: {known}")
+        labels[name] = value.strip()
+    return labels
+
+
+def _sources(section: _Section, file: str) -> Iterator[Source]:
+    for at, line in section.lines:
+        if not line.strip():
+            continue
+        found = re.match(r"- (https?://\S+|[^:]+?)\s*(?: : (.*))?$", line)
+        if not found or not found.group(2):
+            raise EntryError(f"{file}:{at}: expected `- https://address : what it supports`")
+        yield Source(found.group(1), found.group(2).strip())
+
+
+def _examples(identity: str, section: _Section, file: str) -> Iterator[Example]:
+    for fence in _fences(section)[0]:
+        words = re.findall(r'[a-z_]+="[^"]*"|\S+', fence.info)
+        if words[:2] == ["log", "match"]:
+            values = dict(word.split("=", 1) for word in words[2:])
+            yield Example(fence.text, identity, {k: v.strip('"') for k, v in values.items()}, False, fence.at)
+        elif words[:2] == ["log", "near-miss"] and len(words) == 3:
+            yield Example(fence.text, words[2], {}, True, fence.at)
+        else:
+            raise EntryError(f"{file}:{fence.at}: expected ```log match name=value … or ```log near-miss fault-id|none")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The entries in force, and the errors of those that could not be read."""
+
+    entries: dict[str, Entry]
+    errors: tuple[str, ...] = ()
+
+
+@cache
+def shipped() -> Base:
+    """The entries that come with the program. Raises EntryError: ours must be right."""
+    from importlib.resources import files
+
+    entries = {}
+    for resource in files("knowledge").iterdir():
+        if resource.name.endswith(".md"):
+            entry = parse_entry(resource.read_text(encoding="utf-8"), f"knowledge/{resource.name}")
+            entries[entry.id] = entry
+    return Base(dict(sorted(entries.items())))
+
+
+def load(folders: Iterable[Path]) -> Base:
+    """The shipped entries with those of the given folders laid over them, in order.
+
+    An entry of the same id replaces ours, or adds to it with `extends = true`. One that cannot be read is left
+    out and told in `errors`; it never breaks the rest.
+    """
+    entries = dict(shipped().entries)
+    errors = []
+    for folder in folders:
+        for path in sorted(folder.glob("*.md")):
+            try:
+                entry = parse_entry(path.read_text(encoding="utf-8"), str(path))
+                _try_patterns(entry)
+                entries[entry.id] = _laid_over(entries.get(entry.id), entry)
+            except (EntryError, OSError, UnicodeDecodeError) as error:
+                errors.append(str(error) if isinstance(error, EntryError) else f"{path}:1: {error}")
+    return Base(entries, tuple(errors))
+
+
+def _try_patterns(entry: Entry) -> None:
+    from doctor.match import check_patterns
+
+    check_patterns(entry)
+
+
+def _laid_over(ours: Entry | None, theirs: Entry) -> Entry:
+    if not theirs.extends:
+        return theirs
+    if ours is None:
+        raise EntryError(f"{theirs.file}:1: extends = true, but there is no entry {theirs.id} to extend")
+    return replace(
+        ours,
+        title=theirs.title or ours.title,
+        text=f"{ours.text}\n\n{theirs.text}".strip(),
+        matchers=theirs.matchers + ours.matchers,
+        yields_to=theirs.yields_to + ours.yields_to,
+        explains=theirs.explains + ours.explains,
+        words=theirs.words + ours.words,
+        causes=theirs.causes + ours.causes,
+        fixes=theirs.fixes + ours.fixes,
+        ask=theirs.ask + ours.ask,
+        sources=theirs.sources + ours.sources,
+        examples=theirs.examples + ours.examples,
+        file=theirs.file,
+    )

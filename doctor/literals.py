@@ -1,0 +1,70 @@
+"""The literal text that every match of a pattern must contain, so that one automaton can find the candidates.
+
+The idea is that of RE2's FilteredRE2 (https://github.com/google/re2/blob/main/re2/filtered_re2.h), whose Python
+wrapper gives no positions.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    from re import _constants as codes  # type: ignore[attr-defined]
+    from re import _parser as parser  # type: ignore[attr-defined]
+else:
+    import sre_constants as codes
+    import sre_parse as parser
+
+SHORTEST = 4
+
+
+def required(pattern: str) -> tuple[frozenset[str], bool]:
+    """Literals of which every match contains at least one, and whether letter case is ignored.
+
+    Raises ValueError when the pattern is malformed or there is no such set of literals of 4 characters or more:
+    such a pattern would have to be tried on every line.
+    """
+    try:
+        parsed = parser.parse(pattern)
+    except (re.error, OverflowError) as error:
+        raise ValueError(f"malformed pattern: {error}") from None
+    found = _required(parsed)
+    if not found or min(map(len, found)) < SHORTEST:
+        raise ValueError(f"the pattern needs a literal text of {SHORTEST} characters or more that every match contains")
+    caseless = bool(parsed.state.flags & re.IGNORECASE)
+    return (frozenset(text.lower() for text in found) if caseless else found), caseless
+
+
+def _required(items: Any) -> frozenset[str]:
+    """The best set for a sequence: the one whose shortest literal is longest. Empty: none."""
+    candidates: list[frozenset[str]] = []
+    run = ""
+    for code, argument in [*items, (codes.AT, None)]:
+        if code is codes.LITERAL:
+            run += chr(argument)
+            continue
+        if code is codes.SUBPATTERN and len(argument[-1]) and all(c is codes.LITERAL for c, _ in argument[-1]):
+            run += "".join(chr(a) for _, a in argument[-1])
+            continue
+        if run:
+            candidates.append(frozenset([run]))
+            run = ""
+        candidates.append(_required_of(code, argument))
+    return max(candidates, key=_worth, default=frozenset())
+
+
+def _required_of(code: Any, argument: Any) -> frozenset[str]:
+    if code is codes.SUBPATTERN:
+        return _required(argument[-1])
+    if code is codes.BRANCH:
+        branches = [_required(branch) for branch in argument[1]]
+        return frozenset().union(*branches) if all(branches) else frozenset()
+    if code in (codes.MAX_REPEAT, codes.MIN_REPEAT) and argument[0] >= 1:
+        return _required(argument[2])
+    return frozenset()
+
+
+def _worth(literals: frozenset[str]) -> tuple[int, int]:
+    return (min(map(len, literals), default=0), -len(literals))

@@ -1,0 +1,105 @@
+"""Diagnosis of a log alone: no machine needed, nothing touched."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import BinaryIO
+
+from doctor.diagnose import diagnose
+from doctor.errors import UsageError
+from doctor.knowledge import Base
+from doctor.match import Patterns, findings, whole_lines
+from doctor.report import Report
+from doctor.values import derive
+from doctor.version import __version__
+
+BINARY_MAGICS = {
+    b"\x7fELF": "an ELF file; try `gpu-doctor binary`",
+    b"\x1f\x8b": "gzip-compressed; unpack it first, or give it to `gpu-doctor triage`",
+    b"PK\x03\x04": "a zip archive; give it to `gpu-doctor triage`, or a wheel to `gpu-doctor binary`",
+    b"\x28\xb5\x2f\xfd": "zstd-compressed; unpack it first",
+    b"\xfd7zXZ": "xz-compressed; unpack it first",
+    b"BZh": "bzip2-compressed; unpack it first",
+    b"\x89PNG": "a picture; paste its text instead",
+    b"\xff\xd8\xff": "a picture; paste its text instead",
+    b"%PDF": "a PDF; paste its text instead",
+}
+
+
+def now() -> str:
+    """The time as the report writes it: UTC, to the second."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def binary_kind(head: bytes) -> str | None:
+    """What a file is that is not text, from its first bytes; None when it may be a log."""
+    for magic, kind in BINARY_MAGICS.items():
+        if head.startswith(magic):
+            return kind
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
+        return None
+    controls = sum(byte < 9 or 13 < byte < 27 for byte in head)
+    return "a binary file" if controls * 10 > len(head) else None
+
+
+def explain_stream(
+    stream: BinaryIO, name: str, base: Base, patterns: Patterns, created: str | None = None
+) -> Report:
+    """Diagnose one log. Raises UsageError when it is not text."""
+    head = stream.read(8192)
+    if kind := binary_kind(head):
+        raise UsageError(f"{name} is not a log: it is {kind}")
+    scan = patterns.scan(whole_lines(_Rejoined(head, stream)), name)
+    diagnoses = diagnose((derive(finding) for finding in findings(scan, base)), base)
+    return Report(
+        kind="log",
+        name=name,
+        created=created or now(),
+        tool_version=__version__,
+        diagnoses=diagnoses.ranked,
+        set_aside=diagnoses.set_aside,
+        notes=base.errors,
+        examined=scan.size > 0,
+        not_examined=() if scan.size else ("the log is empty",),
+    )
+
+
+def explain_text(text: str, name: str, base: Base, patterns: Patterns) -> Report:
+    """Diagnose a log that is already text, such as a paste."""
+    return explain_stream(io.BytesIO(text.encode("utf-8", "replace")), name, base, patterns)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with its first bytes put back; pipes cannot seek."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int = -1) -> bytes:
+        head, self._head = self._head[:size] if size >= 0 else self._head, b""
+        return head + self._rest.read(size - len(head) if size >= 0 else -1)
+
+
+def run_examples(base: Base, patterns: Patterns, identities: Iterable[str] | None = None) -> list[str]:
+    """Run the examples of entries through the whole street; each failure as `file:line: what happened`."""
+    failures = []
+    for identity in identities if identities is not None else base.entries:
+        entry = base.entries[identity]
+        for example in entry.examples:
+            report = explain_text(example.text, f"{identity} example", base, patterns)
+            causes = [item for item in report.diagnoses if item.severity != "note" or not example.near_miss]
+            first = causes[0].finding.fault if causes else "none"
+            found = {item.finding.fault for item in report.diagnoses}
+            where = f"{entry.file}:{example.at}"
+            if first != example.fault:
+                failures.append(f"{where}: expected {example.fault}, found {first}")
+            elif example.near_miss and identity in found and identity != example.fault:
+                failures.append(f"{where}: a near miss, but {identity} is among the findings")
+            elif not example.near_miss:
+                values = causes[0].finding.values
+                wrong = {k: (v, values.get(k)) for k, v in example.values.items() if values.get(k) != v}
+                failures += [f"{where}: expected {k}={v!r}, found {got!r}" for k, (v, got) in wrong.items()]
+    return failures

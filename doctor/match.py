@@ -1,0 +1,417 @@
+"""Log text and knowledge entries to findings.
+
+One Hyperscan automaton over the raw bytes finds the lines that hold a literal of some pattern; only those lines
+meet the RE2 patterns themselves. Both are linear in the log, whatever the patterns. A log is read once, in chunks,
+and what is kept does not grow with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from doctor.finding import SURENESS, Evidence, Finding
+from doctor.knowledge import Base, Entry, EntryError, Matcher
+from doctor.literals import required
+from doctor.text import one_line, plain
+
+CHUNK = 8 << 20
+LINE = 4000
+"""Characters of a line that a pattern sees, around the literal."""
+JOINED = 256 << 10
+"""Logs up to this size are also read with broken lines joined: a terminal or a screenshot wrapped them."""
+HITS = 64
+"""Hits kept for one pattern; a log that repeats its error a million times tells nothing more."""
+
+MARKUP = (b"\x1b", b"\r", b'\\"', b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"\xe2\x80\x98", b"\xe2\x80\x99",
+          b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
+"""Bytes whose presence means that a message may be written otherwise than its program prints it."""
+
+PLAINER = (
+    (b"\r", b" "), (b'\\"', b'"'), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&#x27;", b"'"), (b"&#x60;", b"`"),
+    (b"&#34;", b'"'), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"), (b"\xe2\x80\x98", b"'"),
+    (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""),
+)  # fmt: skip
+ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|[ -/]?[0-~])?")
+
+# What engines and loggers put before a message: quotes, compose services, timestamps, ranks, buildkit steps.
+PREFIX = (
+    r"(?:(?:>\s?)+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+|\[rank\d+\]:\s*"
+    r"|[\w./-]{1,60}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
+)
+# Lines that speak about an error without being one: source code and advice.
+MENTION = (
+    r"^\s*(?:[+-]\s+)?(?:(?:raise|throw|throw new|except|catch|assert|elif|def|class|import|return|case) .{0,400}$"
+    r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+)\s?\("
+    r"|(?://|/\*|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
+    r"|if .{0,300}:$|if .{0,200} in str\(|if \(.{0,300}[{)]$)"
+    r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
+    r"|(?i:\b(?:fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One line that matched a pattern."""
+
+    line: int
+    text: str
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class Scan:
+    """What one log held."""
+
+    name: str
+    lines: int = 0
+    size: int = 0
+    hits: dict[str, list[Hit]] = field(default_factory=dict)
+    """By pattern."""
+    mentions: int = 0
+    """Lines that matched but are source code or advice."""
+
+    def of(self, pattern: str | None) -> list[Hit]:
+        return self.hits.get(pattern, []) if pattern else []
+
+
+class Patterns:
+    """Every pattern of a knowledge base, compiled for one pass over a log."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._of_literal: dict[tuple[bytes, bool], list[str]] = {}
+        self._compiled: dict[str, Any] = {}
+        self._database: Any = None
+        self._full: frozenset[str] = frozenset()
+        for entry in entries:
+            for matcher in entry.matchers:
+                for pattern in (matcher.line, matcher.near, matcher.unless):
+                    if pattern and pattern not in self._compiled:
+                        self._add(pattern)
+        self._literals = list(self._of_literal)
+
+    def _add(self, pattern: str) -> None:
+        literals, caseless = required(pattern)
+        self._compiled[pattern] = None
+        for literal in literals:
+            self._of_literal.setdefault((literal.encode(), caseless), []).append(pattern)
+
+    def literals(self) -> list[bytes]:
+        """Every literal that the automaton looks for."""
+        return [literal for literal, _ in self._literals]
+
+    def __len__(self) -> int:
+        return len(self._compiled)
+
+    def _search(self, pattern: str, text: str) -> Any:
+        compiled = self._compiled[pattern]
+        if compiled is None:
+            compiled = self._compiled[pattern] = _re2(pattern)
+        return compiled.search(text)
+
+    def _build(self) -> Any:
+        import hyperscan
+
+        wanted = [n for n, key in enumerate(self._literals) if not self._full.issuperset(self._of_literal[key])]
+        expressions = [_quoted(self._literals[n][0]) for n in wanted] + [_quoted(mark) for mark in MARKUP]
+        flags = [hyperscan.HS_FLAG_CASELESS if self._literals[n][1] else 0 for n in wanted]
+        flags += [hyperscan.HS_FLAG_SINGLEMATCH] * len(MARKUP)
+        ids = [*wanted, *range(len(self._literals), len(self._literals) + len(MARKUP))]
+        database = hyperscan.Database()
+        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
+        return database
+
+    def _events(self, chunk: bytes) -> tuple[list[tuple[int, int]], bool]:
+        """(end of literal, literal number) for each candidate in the chunk, and whether markup was seen."""
+        events: list[tuple[int, int]] = []
+        markup: list[int] = []
+        known = len(self._literals)
+
+        def seen(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            if number < known:
+                events.append((end, number))
+            else:
+                markup.append(number)
+
+        self._database.scan(chunk, match_event_handler=seen)
+        events.sort()
+        return events, bool(markup)
+
+    def scan(self, chunks: Iterable[bytes], name: str = "log") -> Scan:
+        """Search a log that comes in chunks of whole lines."""
+        scan = Scan(name)
+        self._full = frozenset()
+        self._database = self._build()
+        first_chunk = b""
+        for chunk in chunks:
+            first_chunk = chunk if scan.size == 0 else b""
+            chunk_lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+            self._scan_chunk(chunk, scan)
+            scan.lines += chunk_lines
+            scan.size += len(chunk)
+            self._drop_full(scan)
+        if 0 < scan.size <= JOINED and first_chunk:
+            _JoinedLines(self, scan).search(first_chunk)
+        return scan
+
+    def _drop_full(self, scan: Scan) -> None:
+        full = frozenset(pattern for pattern, hits in scan.hits.items() if len(hits) >= HITS)
+        if full != self._full:
+            self._full = full
+            self._database = self._build()
+
+    def _scan_chunk(self, chunk: bytes, scan: Scan) -> None:
+        events, markup = self._events(chunk)
+        if markup:
+            chunk = plainer(chunk)
+            events, _ = self._events(chunk)
+        line, counted, begin, end = scan.lines + 1, 0, 0, -1
+        patterns: dict[str, None] = {}
+        for position, number in events:
+            if position > end:
+                self._match(chunk[begin:end], line, patterns, scan)
+                begin, end = _window(chunk, position)
+                line += chunk.count(b"\n", counted, begin)
+                counted = begin
+                patterns = {}
+            patterns.update(dict.fromkeys(self._of_literal[self._literals[number]]))
+        self._match(chunk[begin:end], line, patterns, scan)
+
+    def _match(self, data: bytes, line: int, patterns: Iterable[str], scan: Scan) -> None:
+        if not patterns:
+            return
+        text = without_prefix(data.decode("utf-8", "replace"))
+        mention = is_mention(text)
+        for pattern in patterns:
+            hits = scan.hits.setdefault(pattern, [])
+            if len(hits) >= HITS:
+                continue
+            found = self._search(pattern, text)
+            if found and mention:
+                scan.mentions += 1
+            elif found:
+                hits.append(_hit(found, text, line))
+
+    def candidates(self, chunk: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
+        """(first byte, end, patterns) of each literal in a small piece of text."""
+        events, _ = self._events(chunk)
+        return [
+            (end - len(self._literals[n][0]), end, tuple(self._of_literal[self._literals[n]])) for end, n in events
+        ]
+
+
+class _JoinedLines:
+    """A second look at a small log, at messages that a terminal or a screenshot broke over lines."""
+
+    def __init__(self, patterns: Patterns, scan: Scan) -> None:
+        self._patterns = patterns
+        self._scan = scan
+
+    def search(self, chunk: bytes) -> None:
+        lines = [without_prefix(line.decode("utf-8", "replace")).strip() for line in plainer(chunk).split(b"\n")]
+        seen = {pattern for pattern, hits in self._scan.hits.items() if hits}
+        for glue in (" ", ""):
+            self._search_joined(lines, glue, seen)
+
+    def _search_joined(self, lines: list[str], glue: str, seen: set[str]) -> None:
+        starts, text = [], ""
+        for line in lines:
+            starts.append(len(text))
+            text += line + glue
+        data = text.encode("utf-8", "replace")
+        ascii_only = len(data) == len(text)
+        for begin, end, patterns in self._patterns.candidates(data):
+            if not ascii_only:
+                begin, end = len(data[:begin].decode("utf-8", "replace")), len(data[:end].decode("utf-8", "replace"))
+            for pattern in patterns:
+                if pattern not in seen:
+                    self._try(pattern, lines, glue, starts, begin, end)
+
+    def _try(self, pattern: str, lines: list[str], glue: str, starts: list[int], begin: int, end: int) -> None:
+        first, last = bisect_right(starts, begin) - 1, bisect_right(starts, end - 1) - 1
+        for low, high in ((first, last), (first - 1, last), (first, last + 1), (first - 1, last + 1)):
+            if low < 0 or high >= len(lines) or low == high or high - low > 3:
+                continue
+            if not all(continues(lines[n], lines[n + 1]) for n in range(low, high)):
+                continue
+            text = glue.join(lines[low : high + 1])[:LINE]
+            found = self._patterns._search(pattern, text)
+            if found and not is_mention(text):
+                hits = self._scan.hits.setdefault(pattern, [])
+                if len(hits) < HITS and all(hit.line != low + 1 for hit in hits):
+                    hits.append(_hit(found, text, low + 1))
+                return
+
+
+NEW_RECORD = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•] |\$ |```")
+
+
+def continues(line: str, following: str) -> bool:
+    """Whether the second line may be the rest of the first, which was broken at the edge of a screen."""
+    return len(line) >= 24 and bool(following) and not NEW_RECORD.match(following)
+
+
+def _hit(found: Any, text: str, line: int) -> Hit:
+    begin = max(0, found.start() - 120)
+    values = {name: plain(value).strip() for name, value in found.groupdict().items() if value}
+    return Hit(line, one_line(text[begin : begin + 400], 400), values)
+
+
+def _window(chunk: bytes, position: int) -> tuple[int, int]:
+    """First byte and end of the line around `position`, LINE bytes at most."""
+    begin = chunk.rfind(b"\n", max(0, position - LINE // 2), position) + 1 or max(0, position - LINE // 2)
+    end = chunk.find(b"\n", position, position + LINE // 2)
+    return begin, end if end >= 0 else min(len(chunk), position + LINE // 2)
+
+
+def _quoted(literal: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % byte for byte in literal)
+
+
+@lru_cache(maxsize=4096)
+def _re2(pattern: str) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def plainer(chunk: bytes) -> bytes:
+    """The bytes as the program printed them: no colours, entities, escaped or typographic quotes. Keeps lines."""
+    if b"\x1b" in chunk:
+        chunk = ANSI.sub(b"", chunk)
+    for written, meant in PLAINER:
+        if written in chunk:
+            chunk = chunk.replace(written, meant)
+    return chunk
+
+
+def without_prefix(text: str) -> str:
+    """The line without what engines and loggers put before a message."""
+    found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)
+    return text[found.end() :] if found else text
+
+
+def is_mention(text: str) -> bool:
+    """Whether the line is source code or advice that speaks about an error, rather than the error."""
+    return bool(_re2(MENTION).search(text))
+
+
+def whole_lines(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[bytes]:
+    """The stream in chunks that end at a line's end; a line longer than a chunk comes in overlapping pieces.
+
+    UTF-16 and UTF-32 text is turned into UTF-8.
+    """
+    carry = b""
+    decode: Callable[[bytes], bytes] | None = None
+    first = True
+    while data := stream.read(chunk):
+        if first:
+            decode, first = _transcoder(data), False
+        if decode:
+            data = decode(data)
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            yield carry + data[:cut]
+            carry = data[cut:]
+        elif len(carry) + len(data) > chunk:
+            yield carry + data
+            carry = (carry + data)[-LINE:]
+        else:
+            carry += data
+    if carry:
+        yield carry
+
+
+def _transcoder(data: bytes) -> Callable[[bytes], bytes] | None:
+    for mark, encoding in (
+        (b"\xff\xfe\x00\x00", "utf-32"),
+        (b"\x00\x00\xfe\xff", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if data.startswith(mark):
+            decoder = codecs.getincrementaldecoder(encoding)("replace")
+            return lambda piece: decoder.decode(piece).encode("utf-8", "replace")
+    return None
+
+
+def check_patterns(entry: Entry) -> None:
+    """Raises EntryError, with file and line, when a pattern of the entry cannot be used."""
+    for matcher in entry.matchers:
+        for pattern in (matcher.line, matcher.near, matcher.unless):
+            if pattern:
+                _check(pattern, entry.file, matcher.at, needs_literal=True)
+        if matcher.but_not:
+            _check(matcher.but_not, entry.file, matcher.at, needs_literal=False)
+
+
+def _check(pattern: str, file: str, at: int, needs_literal: bool) -> None:
+    import re2
+
+    try:
+        if needs_literal:
+            required(pattern)
+        _re2(pattern)
+    except (ValueError, re2.error) as error:
+        raise EntryError(f"{file}:{at}: {one_line(str(error))} in {pattern!r}") from None
+
+
+def findings(scan: Scan, base: Base) -> list[Finding]:
+    """What the hits of a scan show: a finding for each fault, the surest matcher first."""
+    found = []
+    for entry in base.entries.values():
+        matched = [(matcher, hits) for matcher in entry.matchers if (hits := _satisfied(matcher, scan))]
+        if matched and not entry.retired:
+            found.append(_finding(entry, matched, scan))
+    return found
+
+
+def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:
+    if scan.of(matcher.unless):
+        return []
+    hits = scan.of(matcher.line)
+    if matcher.but_not:
+        hits = [hit for hit in hits if not _re2(matcher.but_not).search(hit.text)]
+    if matcher.near:
+        beside = [hit.line for hit in scan.of(matcher.near)]
+        hits = [hit for hit in hits if any(abs(hit.line - line) <= matcher.within for line in beside)]
+    return hits
+
+
+def _finding(entry: Entry, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) -> Finding:
+    matched.sort(key=lambda pair: (SURENESS.index(pair[0].sure), pair[1][0].line))
+    values: dict[str, str] = {}
+    for matcher, hits in matched:
+        for hit in hits:
+            for name, value in {**matcher.values, **hit.values}.items():
+                values.setdefault(name, value)
+    lines: dict[int, Hit] = {}
+    for _, hits in matched:
+        for hit in hits:
+            lines.setdefault(hit.line, hit)
+    quoted = list(lines.values())[:5]
+    severities = [matcher.severity or entry.severity for matcher, _ in matched]
+    return Finding(
+        fault=entry.id,
+        evidence=tuple(Evidence("log", scan.name, hit.text, hit.line) for hit in quoted),
+        values=values,
+        sure=matched[0][0].sure,
+        severity=min(severities, key=("error", "warning", "note").index),
+    )
+
+
+def patterns_of(base: Base) -> Patterns:
+    """The compiled patterns of a base."""
+    return Patterns(base.entries.values())
+
+
+def with_name(finding: Finding, name: str) -> Finding:
+    """The finding with its log evidence named otherwise."""
+    return replace(finding, evidence=tuple(replace(item, name=name) for item in finding.evidence))

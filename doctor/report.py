@@ -1,0 +1,164 @@
+"""The report: what a front end shows, and its JSON form (doctor/report.schema.json; ../CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from doctor.diagnose import Diagnosis, SetAside
+from doctor.finding import SEVERITIES, Evidence, Severity
+from doctor.knowledge import Cause, Fix, fill
+
+SCHEMA = "gpu-doctor/report/1"
+Verdict = Literal["fault", "none", "unknown"]
+CheckState = Literal["passed", "found", "skipped", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one check."""
+
+    check: str
+    area: str
+    state: CheckState
+    says: str = ""
+    reason: str | None = None
+    """Why it was skipped, or the traceback of a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The container's own command line, with what is missing or wrong changed."""
+
+    run: str
+    compose: str
+    changes: tuple[str, ...]
+    """What was changed, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    kind: str
+    """What was examined: log, container, machine, image, snapshot."""
+    name: str
+    created: str
+    tool_version: str
+    diagnoses: tuple[Diagnosis, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    not_examined: tuple[str, ...] = ()
+    """What could not be looked at, and why."""
+    notes: tuple[str, ...] = ()
+    """Facts worth a line, such as the containers that failed lately."""
+    corrected: Corrected | None = None
+    examined: bool = True
+    """False: so little could be read that silence means nothing."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further parts of the JSON form, such as `image`."""
+
+    @property
+    def verdict(self) -> Verdict:
+        if any(item.severity != "note" for item in self.diagnoses):
+            return "fault"
+        return "none" if self.examined else "unknown"
+
+    def count(self, severity: Severity) -> int:
+        return sum(item.severity == severity for item in self.diagnoses)
+
+
+def exit_code(report: Report, fail_on: Severity | Literal["never"]) -> int:
+    """0 nothing at or above `fail_on` (error, warning or never), 1 findings, 3 too little examined to tell."""
+    if fail_on != "never":
+        threshold = SEVERITIES.index(fail_on)
+        if any(SEVERITIES.index(item.severity) <= threshold for item in report.diagnoses):
+            return 1
+    return 0 if report.examined or report.diagnoses else 3
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as the contract's JSON object."""
+    return {
+        "schema": SCHEMA,
+        "tool_version": report.tool_version,
+        "created": report.created,
+        "subject": {"kind": report.kind, "name": report.name},
+        "summary": {
+            "verdict": report.verdict,
+            "errors": report.count("error"),
+            "warnings": report.count("warning"),
+            "notes": report.count("note"),
+            "not_examined": len(report.not_examined),
+        },
+        "findings": [_diagnosis(item) for item in report.diagnoses],
+        "set_aside": [
+            {
+                "fault": item.finding.fault,
+                "yields_to": item.yields_to,
+                "evidence": [_evidence(evidence) for evidence in item.finding.evidence],
+            }
+            for item in report.set_aside
+        ],
+        "corrected": _corrected(report.corrected),
+        "checks": [
+            {"id": item.check, "area": item.area, "state": item.state, "says": item.says, "reason": item.reason}
+            for item in report.outcomes
+        ],
+        "notes": list(report.notes),
+        "not_examined": list(report.not_examined),
+        **report.extra,
+    }
+
+
+def _diagnosis(item: Diagnosis) -> dict[str, Any]:
+    return {
+        "fault": item.finding.fault,
+        "title": item.title,
+        "severity": item.severity,
+        "confidence": item.finding.sure,
+        "role": item.role,
+        "subject": item.finding.subject,
+        "explains": list(item.explains),
+        "values": dict(sorted(item.finding.values.items())),
+        "evidence": [_evidence(evidence) for evidence in item.finding.evidence],
+        "explanation": item.explanation,
+        "causes": [_cause(cause, item.finding.values) for cause in item.entry.causes],
+        "fixes": [_fix(fix) for fix in item.fixes],
+        "ask": [fill(command, item.finding.values) for command in item.entry.ask],
+        "sources": [source.address for source in item.entry.sources],
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "source": evidence.source,
+        "name": evidence.name,
+        "line": evidence.line,
+        "text": evidence.text,
+        "says": evidence.says,
+    }
+
+
+def _cause(cause: Cause, values: dict[str, str]) -> dict[str, Any]:
+    return {
+        "title": fill(cause.title, values),
+        "text": fill(cause.text, values),
+        "commands": [fill(command, values) for command in cause.commands],
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "title": fix.title,
+        "where": fix.where,
+        "risk": fix.risk,
+        "text": fix.text,
+        "commands": list(fix.commands),
+        "verify": list(fix.verify),
+        "undo": list(fix.undo),
+    }
+
+
+def _corrected(corrected: Corrected | None) -> dict[str, Any] | None:
+    if corrected is None:
+        return None
+    return {"run": corrected.run, "compose": corrected.compose, "changes": list(corrected.changes)}
