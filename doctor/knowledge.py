@@ -205,7 +205,7 @@ def _entry_of_front(front: dict[str, Any], identity: str, file: str, lines: list
             raise EntryError(f"{file}:{_at(lines, key)}: unknown key {key!r}; known: {', '.join(sorted(FRONT_KEYS))}")
     for key in () if extends else ("title", "area", "severity"):
         if not isinstance(front.get(key), str):
-            raise EntryError(f"{file}:1: expected {key} = \"…\" in the front matter")
+            raise EntryError(f'{file}:1: expected {key} = "…" in the front matter')
     severity = front.get("severity", "blocking")
     if severity not in SEVERITY_OF:
         raise EntryError(f"{file}:{_at(lines, 'severity')}: severity is one of {', '.join(SEVERITY_OF)}")
@@ -237,11 +237,13 @@ def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tupl
         at = _at(lines, "[[match]]", at)
         for key in table:
             if key not in MATCH_KEYS:
-                raise EntryError(f"{file}:{at}: unknown key {key!r} in [[match]]; known: {', '.join(sorted(MATCH_KEYS))}")
+                raise EntryError(
+                    f"{file}:{at}: unknown key {key!r} in [[match]]; known: {', '.join(sorted(MATCH_KEYS))}"
+                )
         if not isinstance(table.get("line"), str):
             raise EntryError(f"{file}:{at}: expected line = '''pattern''' in [[match]]")
         if table.get("sure") not in SURENESS:
-            raise EntryError(f"{file}:{at}: expected sure = \"certain\", \"likely\" or \"possible\" in [[match]]")
+            raise EntryError(f'{file}:{at}: expected sure = "certain", "likely" or "possible" in [[match]]')
         if "severity" in table and table["severity"] not in SEVERITY_OF:
             raise EntryError(f"{file}:{at}: severity is one of {', '.join(SEVERITY_OF)}")
         if table["line"].startswith((".*", ".+")):
@@ -346,9 +348,8 @@ def _fix(title: str, section: _Section, file: str) -> Fix:
     labels = _labels(head[1], head[0], file)
     where, risk = labels.pop("where", ""), labels.pop("risk", "")
     if where not in WHERE or risk not in RISKS:
-        raise EntryError(
-            f"{file}:{head[0]}: expected `where: {'|'.join(WHERE)} · risk: {'|'.join(RISKS)}` under the title of the fix"
-        )
+        labels_wanted = f"`where: {'|'.join(WHERE)} · risk: {'|'.join(RISKS)}`"
+        raise EntryError(f"{file}:{head[0]}: expected {labels_wanted} under the title of the fix")
     commands = [f for f in fences if not f.after.lower().startswith(("verify:", "undo:"))]
     if not commands:
         raise EntryError(f"{file}:{section.at}: the fix {title!r} has no fenced command")

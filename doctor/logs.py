@@ -44,14 +44,12 @@ def binary_kind(head: bytes) -> str | None:
     return "a binary file" if controls * 10 > len(head) else None
 
 
-def explain_stream(
-    stream: BinaryIO, name: str, base: Base, patterns: Patterns, created: str | None = None
-) -> Report:
+def explain_stream(stream: BinaryIO, name: str, base: Base, patterns: Patterns, created: str | None = None) -> Report:
     """Diagnose one log. Raises UsageError when it is not text."""
     head = stream.read(8192)
     if kind := binary_kind(head):
         raise UsageError(f"{name} is not a log: it is {kind}")
-    scan = patterns.scan(whole_lines(_Rejoined(head, stream)), name)
+    scan = patterns.scan(whole_lines(stream, head), name)
     diagnoses = diagnose((derive(finding) for finding in findings(scan, base)), base)
     return Report(
         kind="log",
@@ -69,18 +67,6 @@ def explain_stream(
 def explain_text(text: str, name: str, base: Base, patterns: Patterns) -> Report:
     """Diagnose a log that is already text, such as a paste."""
     return explain_stream(io.BytesIO(text.encode("utf-8", "replace")), name, base, patterns)
-
-
-class _Rejoined(io.RawIOBase):
-    """A stream with its first bytes put back; pipes cannot seek."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int = -1) -> bytes:
-        head, self._head = self._head[:size] if size >= 0 else self._head, b""
-        return head + self._rest.read(size - len(head) if size >= 0 else -1)
 
 
 def run_examples(base: Base, patterns: Patterns, identities: Iterable[str] | None = None) -> list[str]:

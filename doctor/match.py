@@ -200,9 +200,7 @@ class Patterns:
     def candidates(self, chunk: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
         """(first byte, end, patterns) of each literal in a small piece of text."""
         events, _ = self._events(chunk)
-        return [
-            (end - len(self._literals[n][0]), end, tuple(self._of_literal[self._literals[n]])) for end, n in events
-        ]
+        return [(end - len(self._literals[n][0]), end, tuple(self._of_literal[self._literals[n]])) for end, n in events]
 
 
 class _JoinedLines:
@@ -227,7 +225,10 @@ class _JoinedLines:
         ascii_only = len(data) == len(text)
         for begin, end, patterns in self._patterns.candidates(data):
             if not ascii_only:
-                begin, end = len(data[:begin].decode("utf-8", "replace")), len(data[:end].decode("utf-8", "replace"))
+                begin, end = (
+                    len(data[:begin].decode("utf-8", "replace")),
+                    len(data[:end].decode("utf-8", "replace")),
+                )
             for pattern in patterns:
                 if pattern not in seen:
                     self._try(pattern, lines, glue, starts, begin, end)
@@ -248,7 +249,10 @@ class _JoinedLines:
                 return
 
 
-NEW_RECORD = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•] |\$ |```")
+NEW_RECORD = re.compile(
+    r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \""
+    r"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•] |\$ |```"
+)
 
 
 def continues(line: str, following: str) -> bool:
@@ -303,17 +307,15 @@ def is_mention(text: str) -> bool:
     return bool(_re2(MENTION).search(text))
 
 
-def whole_lines(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[bytes]:
+def whole_lines(stream: BinaryIO, head: bytes = b"", chunk: int = CHUNK) -> Iterator[bytes]:
     """The stream in chunks that end at a line's end; a line longer than a chunk comes in overlapping pieces.
 
-    UTF-16 and UTF-32 text is turned into UTF-8.
+    `head` is what was read of it before. UTF-16 and UTF-32 text is turned into UTF-8.
     """
+    decode = _transcoder(head)
     carry = b""
-    decode: Callable[[bytes], bytes] | None = None
-    first = True
-    while data := stream.read(chunk):
-        if first:
-            decode, first = _transcoder(data), False
+    data = head or stream.read(chunk)
+    while data:
         if decode:
             data = decode(data)
         cut = data.rfind(b"\n") + 1
@@ -325,6 +327,7 @@ def whole_lines(stream: BinaryIO, chunk: int = CHUNK) -> Iterator[bytes]:
             carry = (carry + data)[-LINE:]
         else:
             carry += data
+        data = stream.read(chunk)
     if carry:
         yield carry
 

@@ -100,7 +100,13 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "corrected": _corrected(report.corrected),
         "checks": [
-            {"id": item.check, "area": item.area, "state": item.state, "says": item.says, "reason": item.reason}
+            {
+                "id": item.check,
+                "area": item.area,
+                "state": item.state,
+                "says": item.says,
+                "reason": item.reason,
+            }
             for item in report.outcomes
         ],
         "notes": list(report.notes),

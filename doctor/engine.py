@@ -1,0 +1,253 @@
+"""The one door for every front end: run probes, checks and matchers on a target, and report.
+
+`run` examines the live system and yields events as they happen; `judge` does the same work on a recording. Both end
+in the same report: live or replayed, everything after the snapshot is a pure function of it.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from doctor.check import Check, perform
+from doctor.diagnose import diagnose
+from doctor.facts import AREAS, Facts, parse
+from doctor.finding import Finding
+from doctor.knowledge import Base
+from doctor.logs import now
+from doctor.match import Patterns, findings, whole_lines
+from doctor.probes import Probe
+from doctor.probes.system import System
+from doctor.report import Outcome, Report
+from doctor.runline import correct
+from doctor.snapshot import Reading, Snapshot, Target
+from doctor.text import decode
+from doctor.values import derive
+from doctor.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStarted:
+    area: str
+    reads: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFinished:
+    area: str
+    readings: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinished:
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReady:
+    report: Report
+    snapshot: Snapshot
+
+
+Event = ProbeStarted | ProbeFinished | CheckFinished | ReportReady
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which checks run: globs of ids or areas."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    def of(self, checks: Iterable[Check]) -> tuple[Check, ...]:
+        return tuple(one for one in checks if self._wanted(one))
+
+    def _wanted(self, one: Check) -> bool:
+        names = (one.id, one.area)
+        kept = not self.only or any(fnmatchcase(name, glob) for glob in self.only for name in names)
+        return kept and not any(fnmatchcase(name, glob) for glob in self.skip for name in names)
+
+
+def run(
+    target: Target,
+    system: System,
+    probes: Sequence[Probe],
+    checks: Sequence[Check],
+    base: Base,
+    patterns: Patterns,
+) -> Iterator[Event]:
+    """Examine a live system. Probes run side by side; a check runs as soon as what it needs has been looked at.
+
+    A probe that overruns its time is left behind: its thread is a daemon, and the report says so.
+    """
+    wanted = [probe for probe in probes if target.container or not probe.needs_container]
+    snapshot = Snapshot(now(), __version__, target, dict(_logs(system, target)))
+    results: queue.Queue[tuple[Probe, Reading | None]] = queue.Queue()
+    started = time.monotonic()
+    for probe in wanted:
+        yield ProbeStarted(probe.area, probe.reads)
+        threading.Thread(target=_probe, args=(probe, system, target, results), daemon=True).start()
+    waiting = {probe.name: probe for probe in wanted}
+    pending = list(checks)
+    outcomes: list[Outcome] = []
+    found: list[Finding] = []
+    while waiting:
+        finished, snapshot = _collect(results, waiting, snapshot, started, system)
+        for probe, count in finished:
+            yield ProbeFinished(probe.area, count, time.monotonic() - started)
+        areas = {probe.area for probe in waiting.values()}
+        ready = [one for one in pending if not areas.intersection(_areas(one))]
+        if ready:
+            pending = [one for one in pending if one not in ready]
+            facts = parse(snapshot)
+            for one in ready:
+                outcome, some = perform(one, facts)
+                outcomes.append(outcome)
+                found += some
+                yield CheckFinished(outcome)
+    yield ReportReady(_report(snapshot, outcomes, found, base, patterns), snapshot)
+
+
+def judge(snapshot: Snapshot, checks: Sequence[Check], base: Base, patterns: Patterns) -> Report:
+    """The report of a recording: pure, and equal for equal snapshots."""
+    facts = parse(snapshot)
+    performed = [perform(one, facts) for one in checks]
+    found = [finding for _, some in performed for finding in some]
+    return _report(snapshot, [outcome for outcome, _ in performed], found, base, patterns)
+
+
+def _areas(one: Check) -> set[str]:
+    return {AREAS[need.split(".")[0]] for need in one.needs}
+
+
+def _probe(probe: Probe, system: System, target: Target, results: queue.Queue[tuple[Probe, Reading | None]]) -> None:
+    try:
+        for reading in probe.run(system, target):
+            results.put((probe, reading))
+    except Exception as error:  # a probe's mistake costs its area, never the report
+        told = f"{type(error).__name__}: {error}"
+        results.put((probe, system.reading(f"probe:{probe.name}", "failed", error=told)))
+    results.put((probe, None))
+
+
+def _collect(
+    results: queue.Queue[tuple[Probe, Reading | None]],
+    waiting: dict[str, Probe],
+    snapshot: Snapshot,
+    started: float,
+    system: System,
+) -> tuple[list[tuple[Probe, int]], Snapshot]:
+    """Take readings until a probe ends or overruns."""
+    readings = dict(snapshot.readings)
+    while True:
+        late = [p for p in waiting.values() if time.monotonic() - started >= p.timeout * system.patience]
+        for probe in late:
+            told = f"not finished within {probe.timeout * system.patience:g} s; left behind"
+            reading = system.reading(f"probe:{probe.name}", "timeout", error=told)
+            readings[reading.key] = reading
+            del waiting[probe.name]
+        if late:
+            return [(probe, 0) for probe in late], replace(snapshot, readings=readings)
+        soonest = min(p.timeout * system.patience for p in waiting.values()) - (time.monotonic() - started)
+        try:
+            probe, got = results.get(timeout=max(0.01, soonest))
+        except queue.Empty:
+            continue
+        if got is not None and probe.name in waiting:
+            readings[got.key] = got
+        elif got is None and probe.name in waiting:
+            del waiting[probe.name]
+            return [(probe, len(readings))], replace(snapshot, readings=readings)
+
+
+def _logs(system: System, target: Target) -> Iterator[tuple[str, Reading]]:
+    """Log files that were given beside the machine, as they stand."""
+    for name in target.logs:
+        with open(name, "rb") as stream:
+            data = stream.read(64 << 20)
+        key = f"log:{name}"
+        yield key, system.reading(key, "ok", decode(data))
+
+
+def _report(
+    snapshot: Snapshot, outcomes: list[Outcome], found: list[Finding], base: Base, patterns: Patterns
+) -> Report:
+    facts = parse(snapshot)
+    found = found + list(_said(snapshot, facts, base, patterns))
+    diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
+    target = snapshot.target
+    examined = bool(facts.container) if target.container else any(one.state in ("passed", "found") for one in outcomes)
+    return Report(
+        kind="container" if target.container else "machine",
+        name=facts.container.name if facts.container else target.container or "this machine",
+        created=snapshot.taken_at,
+        tool_version=snapshot.tool_version,
+        diagnoses=diagnoses.ranked,
+        set_aside=diagnoses.set_aside,
+        outcomes=tuple(sorted(outcomes, key=lambda one: (one.area, one.check))),
+        not_examined=tuple(_not_examined(snapshot, facts)),
+        notes=(*base.errors, *_notes(facts)),
+        corrected=correct(diagnoses.ranked, facts),
+        examined=examined,
+    )
+
+
+def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:
+    """What the container's log, the engine's start error and the given logs show."""
+    texts = [(f"log {key.removeprefix('log:')}", "log", snapshot.readings[key].text) for key in snapshot.keys("log:")]
+    if facts.container:
+        texts.append((f"start error of {facts.container.name}", "engine", facts.container.error))
+        log = snapshot.get("docker:log")
+        if log and log.state == "ok":
+            texts.append((f"log of {facts.container.name}", "log", log.text))
+    for name, source, text in texts:
+        if text:
+            scan = patterns.scan(whole_lines(io.BytesIO(text.encode())), name)
+            for finding in findings(scan, base):
+                yield replace(finding, evidence=tuple(replace(item, source=source) for item in finding.evidence))
+
+
+def _placed(finding: Finding, facts: Facts) -> Finding:
+    """The finding with what the machine tells about the place."""
+    values: dict[str, str] = {}
+    if facts.container:
+        values |= {"container": facts.container.name, "image": facts.container.image}
+    return replace(finding, values={**values, **finding.values})
+
+
+def circumstances(facts: Facts) -> dict[str, str]:
+    """What is known of the place, for fixes that hold in some places only."""
+    known: dict[str, str] = {}
+    if facts.engine:
+        known["engine"] = facts.engine.kind
+    if facts.host and facts.host.family:
+        known["distro"] = facts.host.family
+    return known
+
+
+def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
+    for area in ("host", "devices", "engine"):
+        part = getattr(facts, area)
+        if not part:
+            yield f"{area}: {part.reason}"
+    if facts.container:
+        log = snapshot.get("docker:log")
+        if log is None or log.state != "ok":
+            yield f"the container's log: {log.why_not if log else 'not read'}"
+    for key in snapshot.keys("probe:"):
+        yield snapshot.readings[key].why_not
+
+
+def _notes(facts: Facts) -> Iterator[str]:
+    """Containers that failed lately, where none was named."""
+    if facts.engine and not facts.container:
+        for one in facts.engine.containers:
+            if one.failed:
+                ended = one.error or one.status
+                yield f"container {one.name} ({one.image}) failed: {ended}; gpu-doctor check --container {one.name}"

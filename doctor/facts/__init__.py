@@ -1,0 +1,81 @@
+"""Readings to facts: one parser per tool, pure. What could not be read is Unknown, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from doctor.facts.engine import (
+    ContainerFacts,
+    DiskFacts,
+    EngineFacts,
+    ImageFacts,
+    connections,
+    container,
+    disk,
+    engine,
+    image,
+)
+from doctor.facts.host import DeviceFacts, HostFacts, devices, host
+from doctor.facts.unknown import Unknown
+from doctor.snapshot import Snapshot
+
+__all__ = [
+    "ContainerFacts",
+    "DeviceFacts",
+    "DiskFacts",
+    "EngineFacts",
+    "Facts",
+    "HostFacts",
+    "ImageFacts",
+    "Unknown",
+    "lookup",
+    "parse",
+]
+
+PARSERS: dict[str, Callable[[Snapshot], Any]] = {
+    "host": host, "devices": devices, "engine": engine, "connections": connections, "disk": disk,
+    "container": container, "image": image,
+}  # fmt: skip
+AREAS = {
+    "host": "host", "devices": "devices", "engine": "engine", "connections": "engine", "disk": "engine",
+    "container": "engine", "image": "engine",
+}  # fmt: skip
+"""Which probe area each field is read by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is known of a machine, each part a dataclass or Unknown."""
+
+    host: HostFacts | Unknown
+    devices: DeviceFacts | Unknown
+    engine: EngineFacts | Unknown
+    connections: tuple[tuple[str, str], ...] | Unknown
+    """(address, why not) of engines whose socket is there but that did not answer."""
+    disk: DiskFacts | Unknown
+    container: ContainerFacts | Unknown
+    image: ImageFacts | Unknown
+
+
+def parse(snapshot: Snapshot) -> Facts:
+    """The facts of a snapshot. A reading that does not parse makes its part Unknown; it never raises."""
+    return Facts(**{field.name: _parsed(field.name, snapshot) for field in fields(Facts)})
+
+
+def _parsed(name: str, snapshot: Snapshot) -> Any:
+    try:
+        return PARSERS[name](snapshot)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        return Unknown(f"the recorded {name} could not be understood: {type(error).__name__}: {error}")
+
+
+def lookup(facts: Facts, need: str) -> Any:
+    """A dotted need such as `container` or `nvidia.module`: its value, or the Unknown on the way to it."""
+    value: Any = facts
+    for part in need.split("."):
+        value = getattr(value, part)
+        if isinstance(value, Unknown):
+            return value
+    return value

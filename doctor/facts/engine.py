@@ -1,0 +1,365 @@
+"""The container engine as recorded, and the container that was asked about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from doctor.facts.unknown import Unknown
+from doctor.snapshot import Snapshot
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedContainer:
+    """A container in the engine's list."""
+
+    name: str
+    image: str
+    state: str
+    status: str
+    exit_code: int | None
+    error: str
+    oom_killed: bool
+
+    @property
+    def failed(self) -> bool:
+        """Never started, ended with an error, restarts, is dead, or had a process killed for memory."""
+        if self.state in ("dead", "restarting") or self.oom_killed or self.error:
+            return True
+        return self.state == "exited" and self.exit_code not in (0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    address: str
+    kind: Literal["docker", "podman"]
+    version: str
+    runtimes: tuple[str, ...]
+    default_runtime: str
+    cgroup_version: str
+    cgroup_driver: str
+    cdi_folders: tuple[str, ...] | None
+    """Where CDI specifications are read from; None where the engine is too old to say."""
+    discovered: tuple[str, ...]
+    """Devices that the engine itself lists, CDI names among them."""
+    rootless: bool
+    architecture: str
+    root: str
+    containers: tuple[ListedContainer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """What --gpus, or --device with a CDI name, asks for."""
+
+    driver: str
+    count: int
+    ids: tuple[str, ...]
+    capabilities: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_cdi(self) -> bool:
+        return self.driver == "cdi"
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.driver in ("nvidia", "amd") or any("gpu" in group for group in self.capabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMapping:
+    host: str
+    container: str
+    permissions: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """A container's own configuration and how it ended."""
+
+    id: str
+    name: str
+    image: str
+    """The reference it was started with."""
+    status: str
+    """created, running, exited, restarting, paused, dead."""
+    exit_code: int
+    """The state's exit code; the command line's differs where the start failed."""
+    error: str
+    """The engine's words where it did not start."""
+    oom_killed: bool
+    never_started: bool
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    user: str
+    environment: dict[str, str | None]
+    """None: the value was not recorded."""
+    working_dir: str
+    tty: bool
+    stdin: bool
+    auto_remove: bool
+    runtime: str
+    requests: tuple[DeviceRequest, ...]
+    devices: tuple[DeviceMapping, ...]
+    device_rules: tuple[str, ...]
+    binds: tuple[str, ...]
+    mounts: tuple[tuple[str, str, str], ...]
+    """(type, source, target) of each mount."""
+    tmpfs: dict[str, str]
+    ports: dict[str, tuple[str, ...]]
+    groups: tuple[str, ...]
+    security: tuple[str, ...]
+    cap_add: tuple[str, ...]
+    cap_drop: tuple[str, ...]
+    ulimits: dict[str, tuple[int, int]]
+    ipc: str
+    pid: str
+    network: str
+    shm_size: int
+    """Bytes."""
+    memory: int
+    """Bytes; 0: no limit."""
+    memory_swap: int
+    cpus: float
+    privileged: bool
+    readonly: bool
+    init: bool
+    restart: str
+    service: str
+    """Name of its compose service, or empty."""
+
+    @property
+    def ran(self) -> str:
+        """Entrypoint and command as one line."""
+        return " ".join((*self.entrypoint, *self.command))
+
+    def has_device(self, path: str) -> bool:
+        """Whether a device node is passed, itself or by its folder."""
+        return any(path == one.host or path.startswith(one.host.rstrip("/") + "/") for one in self.devices)
+
+    def binds_device(self, path: str) -> bool:
+        """Whether a path is mounted as a volume, which passes no permission to use a device."""
+        return any(source == path for _, source, _ in self.mounts)
+
+    @property
+    def requests_nvidia(self) -> bool:
+        """Whether a GPU of NVIDIA is asked for in any of the ways there are."""
+        cdi = any(name.startswith("nvidia.com/") for one in self.requests if one.is_cdi for name in one.ids)
+        return cdi or self.runtime.startswith("nvidia") or any(one.is_gpu and not one.is_cdi for one in self.requests)
+
+    @property
+    def requests_amd(self) -> bool:
+        cdi = any(name.startswith("amd.com/") for one in self.requests if one.is_cdi for name in one.ids)
+        return cdi or self.has_device("/dev/kfd") or self.runtime == "amd"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the engine's own record says of the container's image; nothing of its files."""
+
+    id: str
+    names: tuple[str, ...]
+    architecture: str
+    system: str
+    environment: dict[str, str | None]
+    labels: dict[str, str]
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    user: str
+    working_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """Room where the engine keeps its data. Bytes."""
+
+    path: str
+    size: int
+    free: int
+    inodes: int
+    """0: the file system makes them as needed."""
+    free_inodes: int
+
+
+def disk(snapshot: Snapshot) -> DiskFacts | Unknown:
+    info = _content(snapshot, "docker:info") or {}
+    root = info.get("DockerRootDir") or ""
+    content = _content(snapshot, f"space:{root}")
+    if content is None:
+        return Unknown("the engine's data folder is not known or not readable", f"space:{root}")
+    return DiskFacts(root, content["size"], content["free"], content["inodes"], content["free_inodes"])
+
+
+def connections(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """(address, why not) of engines whose socket is there but that did not answer."""
+    readings = (snapshot.readings[key] for key in snapshot.keys("docker:connect "))
+    return tuple(
+        (one.key.removeprefix("docker:connect "), one.error or one.state)
+        for one in readings
+        if one.state not in ("ok", "missing")
+    )
+
+
+def engine(snapshot: Snapshot) -> EngineFacts | Unknown:
+    info, version = _content(snapshot, "docker:info"), _content(snapshot, "docker:version")
+    if info is None:
+        return Unknown(_why_no_engine(snapshot), "docker:info")
+    components = [item.get("Name", "") for item in (version or {}).get("Components") or ()]
+    security = info.get("SecurityOptions") or []
+    address = snapshot.get("docker:address")
+    is_podman = any("Podman" in name for name in components)
+    return EngineFacts(
+        address=address.text if address else "",
+        kind="podman" if is_podman else "docker",
+        version=str((version or {}).get("Version") or info.get("ServerVersion") or ""),
+        runtimes=tuple(sorted(info.get("Runtimes") or {})),
+        default_runtime=info.get("DefaultRuntime") or "",
+        cgroup_version=str(info.get("CgroupVersion") or ""),
+        cgroup_driver=info.get("CgroupDriver") or "",
+        cdi_folders=tuple(info["CDISpecDirs"] or ()) if "CDISpecDirs" in info else None,
+        discovered=tuple(str(item.get("ID", "")) for item in info.get("DiscoveredDevices") or ()),
+        rootless=any("rootless" in str(item) for item in security),
+        architecture=info.get("Architecture") or "",
+        root=info.get("DockerRootDir") or "",
+        containers=tuple(_listed(item) for item in _content(snapshot, "docker:containers") or ()),
+    )
+
+
+def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
+    content = _content(snapshot, "docker:container")
+    if content is None:
+        reading = snapshot.get("docker:container")
+        reason = reading.why_not if reading else "no container was named"
+        return Unknown(reason, "docker:container")
+    state, host, config = content["State"], content["HostConfig"], content["Config"]
+    return ContainerFacts(
+        id=content["Id"],
+        name=content["Name"],
+        image=config.get("Image") or content["Image"],
+        status=state.get("Status", ""),
+        exit_code=state.get("ExitCode", 0),
+        error=state.get("Error") or "",
+        oom_killed=bool(state.get("OOMKilled")),
+        never_started=state.get("StartedAt", NEVER) == NEVER,
+        entrypoint=_words(config.get("Entrypoint")),
+        command=_words(config.get("Cmd")),
+        user=config.get("User") or "",
+        environment=_environment(config.get("Env")),
+        working_dir=config.get("WorkingDir") or "",
+        tty=bool(config.get("Tty")),
+        stdin=bool(config.get("OpenStdin")),
+        auto_remove=bool(host.get("AutoRemove")),
+        runtime=host.get("Runtime") or "",
+        requests=tuple(_request(item) for item in host.get("DeviceRequests") or ()),
+        devices=tuple(_device(item) for item in host.get("Devices") or ()),
+        device_rules=tuple(host.get("DeviceCgroupRules") or ()),
+        binds=tuple(host.get("Binds") or ()),
+        mounts=tuple(
+            (item.get("Type", ""), item.get("Source", ""), item.get("Destination") or item.get("Target", ""))
+            for item in content.get("Mounts") or ()
+        ),
+        tmpfs=host.get("Tmpfs") or {},
+        ports=_ports(host.get("PortBindings")),
+        groups=tuple(host.get("GroupAdd") or ()),
+        security=tuple(host.get("SecurityOpt") or ()),
+        cap_add=tuple(host.get("CapAdd") or ()),
+        cap_drop=tuple(host.get("CapDrop") or ()),
+        ulimits={item["Name"]: (item["Soft"], item["Hard"]) for item in host.get("Ulimits") or ()},
+        ipc=host.get("IpcMode") or "",
+        pid=host.get("PidMode") or "",
+        network=host.get("NetworkMode") or "",
+        shm_size=host.get("ShmSize") or 0,
+        memory=host.get("Memory") or 0,
+        memory_swap=host.get("MemorySwap") or 0,
+        cpus=(host.get("NanoCpus") or 0) / 1e9,
+        privileged=bool(host.get("Privileged")),
+        readonly=bool(host.get("ReadonlyRootfs")),
+        init=bool(host.get("Init")),
+        restart=_restart(host.get("RestartPolicy")),
+        service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
+    )
+
+
+def image(snapshot: Snapshot) -> ImageFacts | Unknown:
+    content = _content(snapshot, "docker:image")
+    if content is None:
+        reading = snapshot.get("docker:image")
+        return Unknown(reading.why_not if reading else "no image was looked at", "docker:image")
+    config = content.get("Config") or {}
+    return ImageFacts(
+        id=content.get("Id", ""),
+        names=tuple(content.get("RepoTags") or ()),
+        architecture=content.get("Architecture", ""),
+        system=content.get("Os", ""),
+        environment=_environment(config.get("Env")),
+        labels=config.get("Labels") or {},
+        entrypoint=_words(config.get("Entrypoint")),
+        command=_words(config.get("Cmd")),
+        user=config.get("User") or "",
+        working_dir=config.get("WorkingDir") or "",
+    )
+
+
+def _content(snapshot: Snapshot, key: str) -> Any:
+    reading = snapshot.get(key)
+    return json.loads(reading.text) if reading and reading.state == "ok" else None
+
+
+def _why_no_engine(snapshot: Snapshot) -> str:
+    for key in ("docker:info", *snapshot.keys("docker:connect "), *snapshot.keys("probe:engine")):
+        reading = snapshot.get(key)
+        if reading and reading.state != "ok":
+            return reading.why_not.removeprefix("connect ")
+    return "no container engine was found (no socket, DOCKER_HOST not set)"
+
+
+def _listed(item: dict[str, Any]) -> ListedContainer:
+    detail = item.get("detail") or {}
+    return ListedContainer(
+        name=item["name"],
+        image=item["image"],
+        state=item["state"],
+        status=item["status"],
+        exit_code=detail.get("ExitCode"),
+        error=detail.get("Error") or "",
+        oom_killed=bool(detail.get("OOMKilled")),
+    )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _environment(items: list[str] | None) -> dict[str, str | None]:
+    split = (item.partition("=") for item in items or ())
+    return {name: value if equals else None for name, equals, value in split}
+
+
+def _request(item: dict[str, Any]) -> DeviceRequest:
+    return DeviceRequest(
+        driver=item.get("Driver") or "",
+        count=item.get("Count") or 0,
+        ids=tuple(item.get("DeviceIDs") or ()),
+        capabilities=tuple(tuple(group) for group in item.get("Capabilities") or ()),
+    )
+
+
+def _device(item: dict[str, Any]) -> DeviceMapping:
+    path = item.get("PathOnHost", "")
+    return DeviceMapping(path, item.get("PathInContainer") or path, item.get("CgroupPermissions") or "rwm")
+
+
+def _ports(bindings: dict[str, Any] | None) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for inner, outer in (bindings or {}).items():
+        found[inner] = tuple(":".join(filter(None, (at.get("HostIp"), at.get("HostPort")))) for at in outer or ())
+    return found
+
+
+def _restart(policy: dict[str, Any] | None) -> str:
+    name = (policy or {}).get("Name") or ""
+    count = (policy or {}).get("MaximumRetryCount") or 0
+    return f"{name}:{count}" if count and name == "on-failure" else name

@@ -1,0 +1,55 @@
+"""The host: what system it is, who we are, which GPU device nodes are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+
+from doctor.probes import Probe
+from doctor.probes.system import System
+from doctor.snapshot import Reading, Target
+
+ENVIRONMENT = (
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_REQUIRE_CUDA", "NVIDIA_DISABLE_REQUIRE", "CUDA_VERSION", "LD_LIBRARY_PATH", "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "HSA_OVERRIDE_GFX_VERSION", "HSA_XNACK", "ROCM_PATH", "CUDA_HOME", "AMD_VISIBLE_DEVICES",
+)  # fmt: skip
+"""The environment variables that may enter a snapshot: names that GPU programs read, none that hold secrets."""
+
+
+def host(system: System, target: Target) -> Iterator[Reading]:
+    content = {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "uid": os.getuid(),
+        "groups": sorted(set(os.getgroups())),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+    }
+    yield system.reading("host:system", "ok", json.dumps(content, sort_keys=True))
+    yield system.file("/etc/os-release")
+    yield system.file("/proc/version")
+    yield system.file("/proc/modules")
+    yield system.file("/etc/group")
+    yield system.node("/.dockerenv")
+    yield system.node("/run/.containerenv")
+    yield system.file("/proc/self/cgroup")
+
+
+def devices(system: System, target: Target) -> Iterator[Reading]:
+    yield system.names("/dev")
+    for path in ("/dev/kfd", "/dev/dri", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia0", "/dev/dxg"):
+        yield system.node(path)
+    nodes = system.names("/dev/dri")
+    yield nodes
+    for name in nodes.text.split("\n"):
+        if name.startswith(("render", "card")):
+            yield system.node(f"/dev/dri/{name}")
+
+
+PROBES = (
+    Probe("host", "the kernel, the distribution, your user and group numbers, GPU environment variables", host),
+    Probe("devices", "names, owners and permissions of GPU device nodes below /dev; none is opened", devices),
+)

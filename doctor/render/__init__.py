@@ -1,0 +1,44 @@
+"""The forms of a report. Each is a function of reports and of how text may look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from doctor.render.appearance import Appearance
+from doctor.report import Report
+
+Renderer = Callable[[Sequence[Report], Appearance], str]
+
+
+def _json(reports: Sequence[Report], appearance: Appearance) -> str:
+    import json
+
+    from doctor.report import to_json
+
+    content = [to_json(report) for report in reports]
+    return (
+        json.dumps(content[0] if len(content) == 1 else content, ensure_ascii=not appearance.unicode, indent=2) + "\n"
+    )
+
+
+def _jsonl(reports: Sequence[Report], appearance: Appearance) -> str:
+    import json
+
+    from doctor.report import to_json
+
+    return "".join(json.dumps(to_json(report), ensure_ascii=not appearance.unicode) + "\n" for report in reports)
+
+
+def _text(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.text import report_text
+
+    return "\n".join(report_text(report, appearance) for report in reports)
+
+
+def _markdown(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.markdown import report_markdown
+
+    return "\n".join(report_markdown(report) for report in reports)
+
+
+RENDERERS: dict[str, Renderer] = {"text": _text, "json": _json, "jsonl": _jsonl, "markdown": _markdown}

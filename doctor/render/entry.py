@@ -1,0 +1,48 @@
+"""A knowledge entry as a person reads it outside any diagnosis: values stay blanks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from doctor.knowledge import Entry, fill
+from doctor.text import plain
+
+
+def entry_text(entry: Entry) -> str:
+    """The whole entry as plain text."""
+    rows = [
+        fill(entry.title, {}),
+        f"{entry.id} · {entry.area} · {entry.severity}",
+        "",
+        fill(entry.text, {}),
+        "",
+    ]
+    for cause in entry.causes:
+        rows += [f"It may be: {fill(cause.title, {})}", fill(cause.text, {})]
+        rows += [_indented(fill(command, {})) for command in cause.commands]
+        rows.append("")
+    for fix in entry.fixes:
+        holds = "".join(f" · {name}: {', '.join(values)}" for name, values in fix.when.items())
+        rows.append(f"Fix: {fill(fix.title, {})}   [{fix.where} · risk: {fix.risk}{holds}]")
+        rows += [fill(fix.text, {})] if fix.text else []
+        rows += [_indented(fill(command, {})) for command in fix.commands]
+        for label, commands in (("Verify:", fix.verify), ("Undo:", fix.undo)):
+            if commands:
+                rows += [label, *(_indented(fill(command, {})) for command in commands)]
+        rows.append("")
+    if entry.ask:
+        rows += ["Ask for the output of:", *(_indented(fill(command, {})) for command in entry.ask), ""]
+    if entry.codes:
+        rows += [f"Error codes: {', '.join(entry.codes)}", ""]
+    rows += ["Sources:", *(f"- {source.address} : {source.says}" for source in entry.sources)]
+    return plain("\n".join(rows)) + "\n"
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """The entry as data."""
+    return asdict(entry)
+
+
+def _indented(command: str) -> str:
+    return "\n".join(f"  {line}" for line in command.splitlines())

@@ -1,0 +1,87 @@
+"""A report as Markdown, for a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from doctor.diagnose import Diagnosis
+from doctor.report import Report
+from doctor.text import plain
+
+
+def report_markdown(report: Report) -> str:
+    """The whole report."""
+    rows = [f"# {_escaped(report.kind)} {_escaped(report.name)}", ""]
+    if report.verdict != "fault":
+        rows += [
+            "Nothing known is wrong." if report.verdict == "none" else "Too little could be examined to tell.",
+            "",
+        ]
+    for item in report.diagnoses:
+        rows += diagnosis_markdown(item)
+    if report.corrected:
+        rows += ["## The container's own line, corrected", "", *_fence(report.corrected.run, "sh"), ""]
+        rows += _fence(report.corrected.compose, "yaml")
+    if report.set_aside:
+        rows += ["## Set aside", ""]
+        rows += [f"- `{item.finding.fault}` yields to `{item.yields_to}`" for item in report.set_aside]
+        rows.append("")
+    if report.not_examined:
+        rows += ["## Not looked at", "", *(f"- {_escaped(row)}" for row in report.not_examined), ""]
+    return "\n".join(rows)
+
+
+def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
+    """One finding, as a support engineer pastes it."""
+    yield f"## {_escaped(item.title)}"
+    yield ""
+    yield f"`{item.finding.fault}` · {item.severity} · {item.finding.sure} · {item.role}"
+    yield ""
+    yield item.explanation if not item.finding.values else _kept_code(item.explanation)
+    yield ""
+    yield "Evidence:"
+    yield ""
+    for evidence in item.finding.evidence:
+        place = _escaped(evidence.name) + (f" line {evidence.line}" if evidence.line else "")
+        yield f"- {place}: {_code(evidence.text)}" + (f" ({_escaped(evidence.says)})" if evidence.says else "")
+    yield ""
+    for fix in item.fixes:
+        yield f"### Fix: {_escaped(fix.title)} ({fix.where}, risk: {fix.risk})"
+        yield ""
+        if fix.text:
+            yield from (_kept_code(fix.text), "")
+        for command in fix.commands:
+            yield from (*_fence(command, fix.language), "")
+        for command in fix.verify:
+            yield from ("Verify:", "", *_fence(command, "sh"), "")
+    yield from (f"- {source.address}" for source in item.entry.sources)
+    yield ""
+
+
+def _fence(text: str, language: str) -> list[str]:
+    """A fence longer than any run of backticks inside."""
+    text = plain(text).rstrip("\n")
+    mark = "```"
+    while mark in text:
+        mark += "`"
+    return [f"{mark}{language}", text, mark]
+
+
+def _code(text: str) -> str:
+    text = " ".join(plain(text).split())
+    mark = "`"
+    while mark in text:
+        mark += "`"
+    pad = " " if len(mark) > 1 else ""
+    return f"{mark}{pad}{text}{pad}{mark}"
+
+
+def _escaped(text: str) -> str:
+    """Untrusted words in prose: no link, emphasis, mention or HTML."""
+    text = " ".join(plain(text).split())
+    return "".join(f"\\{char}" if char in "\\`*_[]<>#|!~@" else char for char in text)
+
+
+def _kept_code(text: str) -> str:
+    """Our own prose with values filled in: code spans stay, HTML does not."""
+    return plain(text).replace("<", "&lt;") if "`" not in text else plain(text)

@@ -1,0 +1,193 @@
+"""A report as text: what is wrong, why we think so, what to do, in that order."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from doctor.diagnose import Diagnosis
+from doctor.finding import Evidence
+from doctor.knowledge import Cause, Fix, fill
+from doctor.render.appearance import Appearance
+from doctor.report import Outcome, Report
+from doctor.text import plain
+
+SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
+
+
+def report_text(report: Report, look: Appearance) -> str:
+    """The whole report."""
+    blocks = [_headline(report, look)]
+    blocks += ["\n".join(_diagnosis(item, report, look)) for item in report.diagnoses]
+    if report.corrected:
+        blocks.append("\n".join(_corrected(report, look)))
+    blocks += [
+        "\n".join(block) for block in (_aside(report), _checks(report, look), _unseen(report), _notes(report)) if block
+    ]
+    blocks.append(_last_line(report, look))
+    return _fitting("\n\n".join(blocks), look) + "\n"
+
+
+def _fitting(text: str, look: Appearance) -> str:
+    """ASCII where the terminal's locale has no more."""
+    if look.unicode:
+        return text
+    for sign, ascii_sign in (
+        ("…", "..."),
+        ("·", "-"),
+        ("–", "-"),
+        ("┃", "|"),
+        ("┆", "|"),
+        ("’", "'"),
+        ("≥", ">="),
+        ("×", "x"),
+    ):
+        text = text.replace(sign, ascii_sign)
+    return text.encode("ascii", "replace").decode()
+
+
+def _headline(report: Report, look: Appearance) -> str:
+    subject = plain(f"{report.kind} {report.name}" if report.kind != "machine" else report.name)
+    if report.verdict == "fault":
+        first = report.diagnoses[0]
+        return look.paint(f"{look.sign(first.severity)}  {plain(first.title)}", first.severity) + f"\n{subject}"
+    if report.verdict == "unknown":
+        return look.paint(f"{look.sign('warning')}  Too little could be examined to tell", "warning") + f"\n{subject}"
+    return look.paint(f"{look.sign('passed')}  Nothing known is wrong", "passed") + f"\n{subject}"
+
+
+def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[str]:
+    first = item is report.diagnoses[0]
+    if not first:
+        role = {"consequence": "follows from it", "also": "also", "cause": ""}[item.role]
+        yield look.paint(f"{look.sign(item.severity)}  {plain(item.title)}", item.severity) + (
+            f"  ({role})" if role else ""
+        )
+    yield look.paint(f"   {item.finding.fault} · {SURE_WORDS[item.finding.sure]}", "dim")
+    yield ""
+    yield from _wrapped(item.explanation if look.verbose or first else item.explanation.split("\n\n")[0], look, "   ")
+    yield ""
+    yield "   Why we think so"
+    for evidence in item.finding.evidence[: None if look.verbose else 4]:
+        yield from _evidence(evidence, look)
+    if item.role == "consequence" and not look.verbose:
+        return
+    for cause in item.entry.causes if item.severity != "note" else ():
+        yield from _cause(cause, item.finding.values, look)
+    for number, fix in enumerate(item.fixes if look.verbose or first else item.fixes[:1], 1):
+        yield ""
+        yield from _fix(number, fix, look)
+    if look.verbose:
+        yield ""
+        yield "   Sources"
+        yield from (f"   - {source.address} : {source.says}" for source in item.entry.sources)
+
+
+def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
+    place = plain(evidence.name) + (f", line {evidence.line}" if evidence.line else "")
+    yield f"   - {place}" + (f": {plain(evidence.says)}" if evidence.says else "")
+    for line in plain(evidence.text).splitlines()[:4]:
+        yield look.paint(f"     ┆ {line}", "dim")
+
+
+def _cause(cause: Cause, values: dict[str, str], look: Appearance) -> Iterator[str]:
+    yield ""
+    yield f"   It may be: {plain(fill(cause.title, values))}"
+    yield from _wrapped(fill(cause.text, values), look, "     ")
+    for command in cause.commands:
+        yield from _command(fill(command, values), look, "     ")
+
+
+def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:
+    yield (
+        look.paint(f"   {'Fix' if number == 1 else 'Or'}: {plain(fix.title)}", "bold")
+        + f"   [{fix.where} · risk: {fix.risk}]"
+    )
+    if fix.text:
+        yield from _wrapped(fix.text, look, "   ")
+    for command in fix.commands:
+        yield from _command(command, look, "   ")
+    for label, commands in (("Verify", fix.verify), ("Undo", fix.undo)):
+        if commands:
+            yield f"   {label}:"
+        for command in commands:
+            yield from _command(command, look, "   ")
+
+
+def _command(command: str, look: Appearance, indent: str) -> Iterator[str]:
+    """Commands are never wrapped: they are copied as they stand."""
+    for line in plain(command).splitlines():
+        yield indent + "  " + look.paint(line, "command")
+
+
+def _wrapped(text: str, look: Appearance, indent: str) -> Iterator[str]:
+    for paragraph in plain(text).split("\n\n"):
+        words = " ".join(paragraph.split())
+        yield from textwrap.wrap(
+            words,
+            look.width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _corrected(report: Report, look: Appearance) -> Iterator[str]:
+    if report.corrected is None:
+        return
+    yield (look.paint("The container's own line, corrected", "bold") + f": {'; '.join(report.corrected.changes)}")
+    yield from _command(report.corrected.run, look, "")
+    yield ""
+    yield "As a compose service:"
+    yield from _command(report.corrected.compose, look, "")
+
+
+def _aside(report: Report) -> list[str]:
+    if not report.set_aside:
+        return []
+    rows = []
+    for item in report.set_aside:
+        line = item.finding.evidence[0].line if item.finding.evidence else None
+        rows.append(f"  {item.finding.fault}{f' (line {line})' if line else ''} yields to {item.yields_to}")
+    return ["Seen too, and set aside", *rows]
+
+
+def _checks(report: Report, look: Appearance) -> list[str]:
+    if not report.outcomes:
+        return []
+    counts = {
+        state: sum(one.state == state for one in report.outcomes) for state in ("passed", "found", "skipped", "crashed")
+    }
+    shown = [one for one in report.outcomes if look.verbose or one.state == "crashed"]
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return [
+        f"Checks: {summary}" + ("" if look.verbose else "; --verbose shows each"),
+        *(_outcome(one, look) for one in shown),
+    ]
+
+
+def _outcome(one: Outcome, look: Appearance) -> str:
+    said = one.says if one.state != "skipped" else f"{one.says}: {one.reason}"
+    row = f"  {look.sign(one.state)} {one.area:<10} {one.check:<28} {plain(said)}"
+    return row + (f"\n{plain(one.reason or '')}" if one.state == "crashed" else "")
+
+
+def _unseen(report: Report) -> list[str]:
+    return ["Not looked at", *(f"  - {plain(row)}" for row in report.not_examined)] if report.not_examined else []
+
+
+def _notes(report: Report) -> list[str]:
+    return ["Note", *(f"  - {plain(row)}" for row in report.notes)] if report.notes else []
+
+
+def _last_line(report: Report, look: Appearance) -> str:
+    """The conclusion again, where people read: at the bottom."""
+    if report.verdict != "fault":
+        return {
+            "none": "No known fault was found.",
+            "unknown": "Nothing was found, but too little could be examined.",
+        }[report.verdict]
+    first = report.diagnoses[0]
+    sure = "" if first.finding.sure == "certain" else f" ({SURE_WORDS[first.finding.sure]})"
+    return f"Diagnosis{sure}: {plain(first.title)} [{first.finding.fault}]"

@@ -1,0 +1,80 @@
+"""Finding entries by word, id, error code or a pasted line."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+
+from doctor.knowledge import Base, Entry
+from doctor.match import Patterns, findings, whole_lines
+
+NUMBER = re.compile(r"(?i)\b(xid|error|code|status|err|cuda|hip|nvml|hsa|nccl|cudnn|cublas)?\s*[#:=(]?\s*(\d{1,4})\b")
+
+
+def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
+    """Entries for a text, the best first: what the matchers say of it as a log, then ids, codes and words."""
+    scores: dict[str, float] = {}
+    scan = patterns.scan(whole_lines(io.BytesIO(text.encode())), "query")
+    for finding in findings(scan, base):
+        scores[finding.fault] = scores.get(finding.fault, 0) + 100
+    for identity, score in _by_code(text, base):
+        scores[identity] = max(scores.get(identity, 0), score)
+    words = [word for word in re.findall(r"[\w.+-]+", text.lower()) if len(word) > 1]
+    for entry in base.entries.values():
+        score = _by_words(words, entry)
+        if score:
+            scores[entry.id] = scores.get(entry.id, 0) + score
+    ranked = sorted(scores, key=lambda identity: (-scores[identity], identity))
+    return [base.entries[identity] for identity in ranked]
+
+
+def _by_code(text: str, base: Base) -> Iterable[tuple[str, float]]:
+    """Entries that name an error code: by number ("error 803", "Xid 79") or by name (cudaErrorNoDevice)."""
+    wanted = [((found.group(1) or "").lower(), found.group(2)) for found in NUMBER.finditer(text)]
+    names = set(re.findall(r"\b[A-Za-z][A-Za-z_]*[A-Z_][A-Za-z0-9_]+\b", text))
+    for entry in base.entries.values():
+        for code in entry.codes:
+            group, _, number = code.partition(":")
+            for word, value in wanted:
+                if value == number and _fits(word, group.lower()):
+                    yield entry.id, 60 if word in group.lower() and word else 40
+            if names & set(_names(group, number)):
+                yield entry.id, 80
+
+
+def _fits(word: str, group: str) -> bool:
+    """Whether a word before a number may mean the group: "Xid 79" is no CUDA error; "error 79" may be one."""
+    if word in ("", "error", "code", "status", "err"):
+        return group != "xid" or word == ""
+    return word in group or (word == "cuda" and group == "curesult")
+
+
+def _names(group: str, number: str) -> Iterable[str]:
+    from doctor.data import error_codes
+
+    return (row.name for row in error_codes() if row.group == group and str(row.code) == number)
+
+
+def _by_words(words: list[str], entry: Entry) -> float:
+    if not words:
+        return 0
+    identity = entry.id.split("-")
+    title = entry.title.lower()
+    named = " ".join(entry.words).lower()
+    prose = entry.text.lower()
+    examples = " ".join(example.text for example in entry.examples if not example.near_miss).lower()
+    score = 0.0
+    for word in words:
+        best = max(
+            10.0 if word == entry.id else 0,
+            5.0 if word in identity else 0,
+            4.0 if word in title else 0,
+            4.0 if word in named else 0,
+            2.0 if word in examples else 0,
+            1.0 if word in prose else 0,
+        )
+        if not best:
+            return 0
+        score += best
+    return score

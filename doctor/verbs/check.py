@@ -1,0 +1,58 @@
+"""Run all checks on this machine, and with --container diagnose one that failed.
+
+The container may run, have ended, or never have started. Its configuration, state, last log lines and image are
+read through the engine's API; nothing is started or changed.
+
+examples:
+  gpu-doctor check
+  gpu-doctor check --container trainer
+  gpu-doctor check --container trainer --json
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from doctor.engine import ReportReady
+from doctor.errors import UsageError
+from doctor.verbs import options as shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    examined(parser)
+    shared.selection(parser)
+    shared.knowledge(parser)
+    shared.output(parser, ("text", "json", "jsonl", "markdown"))
+
+
+def examined(parser: argparse.ArgumentParser) -> None:
+    """What to look at: shared with record."""
+    parser.add_argument("--container", metavar="NAME", help="a container's name or id: running, ended or never started")
+    parser.add_argument("--log", metavar="FILE", action="append", default=[], help="a log that belongs to the failure")
+    parser.add_argument("--root", metavar="DIR", default="/", help="read the host's files below this folder")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="time limit for each command (default: 5)")
+
+
+def run(options: argparse.Namespace) -> int:
+    checks = shared.checks(options)
+    base, patterns = shared.base(options)
+    for event in shared.examine(options, checks, base, patterns):
+        if isinstance(event, ReportReady):
+            _demand_container(options, event)
+            return shared.answer([event.report], options)
+    raise UsageError("the examination ended without a report")
+
+
+def _demand_container(options: argparse.Namespace, event: ReportReady) -> None:
+    """A container that was named must have been found."""
+    if not options.container:
+        return
+    reading = event.snapshot.get("docker:container")
+    if reading and reading.state == "ok":
+        return
+    if reading is None:
+        reasons = [row for row in event.report.not_examined if row.startswith("engine")]
+        raise UsageError(f"no container engine could be asked about {options.container!r}: {'; '.join(reasons)}")
+    failed = [one.name for one in shared.failed_containers(event.snapshot)]
+    known = f"; failed lately: {', '.join(failed)}" if failed else "; `docker ps -a` lists all"
+    raise UsageError(f"there is no container {options.container!r}{known}")

@@ -1,0 +1,83 @@
+"""Runs one verb: parses its options, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from doctor.__main__ import VERBS
+from doctor.errors import UsageError
+
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors on one line, with what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def run(verb: str | None, words: list[str]) -> int:
+    """Run the verb that the words name; without one, the app on a terminal and `check` elsewhere."""
+    try:
+        if verb is None:
+            return _without_verb(words)
+        if verb not in VERBS:
+            raise UsageError(_unknown(verb))
+        return _verb(verb, words[1:])
+    except UsageError as error:
+        print(f"gpu-doctor: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gpu-doctor: interrupted; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader left (a pager, head): not an error, and the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _unknown(verb: str) -> str:
+    near = difflib.get_close_matches(verb, VERBS, n=1)
+    if near:
+        return f"there is no verb {verb!r}; did you mean `gpu-doctor {near[0]}`?"
+    if Path(verb).exists():
+        return f"there is no verb {verb!r}; to diagnose a log: `gpu-doctor explain {verb}`"
+    return f"there is no verb {verb!r}; see `gpu-doctor --help`"
+
+
+def _without_verb(words: list[str]) -> int:
+    if not words and sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        from importlib.util import find_spec
+
+        if find_spec("doctor.tui"):
+            app: Any = importlib.import_module("doctor.tui.app")
+            return int(app.run())
+    return _verb("check", words)
+
+
+def _verb(verb: str, words: list[str]) -> int:
+    try:
+        module: Any = importlib.import_module(f"doctor.verbs.{verb}")
+    except ModuleNotFoundError as error:
+        if error.name != f"doctor.verbs.{verb}":
+            raise
+        raise UsageError(f"{verb} is not part of this version") from None
+    parser = _Parser(
+        prog=f"gpu-doctor {verb}",
+        description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
+        epilog=module.__doc__.partition("\n\n")[2] if module.__doc__ else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.arguments(parser)
+    options = parser.parse_args(words)
+    call: Callable[[argparse.Namespace], int] = module.run
+    return call(options)

@@ -1,0 +1,160 @@
+"""Options that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from doctor import engine
+from doctor.check import Check, discover
+from doctor.engine import Event, Selection
+from doctor.errors import UsageError
+from doctor.facts import parse
+from doctor.facts.engine import ListedContainer
+from doctor.knowledge import Base, load
+from doctor.match import Patterns, patterns_of
+from doctor.probes import discover as discover_probes
+from doctor.probes.system import COMMAND_SECONDS, System
+from doctor.redact import Redactor
+from doctor.render import RENDERERS
+from doctor.render.appearance import Appearance, appearance
+from doctor.report import Report, exit_code
+from doctor.snapshot import Snapshot, Target
+
+
+def output(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """--format, --json, --output, --fail-on and how talkative to be."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=formats, default="text", help="form of the answer (default: text)")
+    group.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
+    group.add_argument("--output", metavar="FILE", type=Path, help="write the answer to a file")
+    group.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "never"),
+        default="error",
+        help="exit with 1 from this severity on",
+    )
+    group.add_argument("--quiet", action="store_true", help="say nothing where nothing is wrong")
+    group.add_argument("--verbose", action="store_true", help="show passing checks and sources too")
+    group.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+
+
+def knowledge(parser: argparse.ArgumentParser) -> None:
+    """--knowledge."""
+    parser.add_argument(
+        "--knowledge",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="a folder with more entries",
+    )
+
+
+def selection(parser: argparse.ArgumentParser) -> None:
+    """--only and --skip."""
+    parser.add_argument("--only", metavar="GLOB", action="append", default=[], help="only checks or areas of this name")
+    parser.add_argument("--skip", metavar="GLOB", action="append", default=[], help="not these checks or areas")
+
+
+def base(options: argparse.Namespace) -> tuple[Base, Patterns]:
+    """The knowledge base in force. Raises UsageError when a named folder is not there."""
+    for folder in options.knowledge:
+        if not folder.is_dir():
+            raise UsageError(f"--knowledge {folder}: no such folder")
+    own = config_folder() / "knowledge"
+    loaded = load([*([own] if own.is_dir() else []), *options.knowledge])
+    return loaded, patterns_of(loaded)
+
+
+def config_folder() -> Path:
+    """Where the user's own settings lie (XDG base directory specification)."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".config")
+    return Path(home) / "gpu-doctor"
+
+
+def checks(options: argparse.Namespace) -> tuple[Check, ...]:
+    """The selected checks. Raises UsageError when --only matches none."""
+    chosen = Selection(tuple(options.only), tuple(options.skip)).of(discover())
+    if options.only and not chosen:
+        raise UsageError(f"--only {' '.join(options.only)} matches no check; see `gpu-doctor checks list`")
+    return chosen
+
+
+def write(text: str, options: argparse.Namespace) -> None:
+    """The answer, to stdout or to the file. A file is written whole or not at all."""
+    if options.output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    part = options.output.with_name(options.output.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(options.output)
+    except OSError as error:
+        raise UsageError(f"{options.output} cannot be written: {error.strerror}") from None
+
+
+def answer(reports: Sequence[Report], options: argparse.Namespace) -> int:
+    """Render and write reports; the exit code of the worst."""
+    codes = [exit_code(report, options.fail_on) for report in reports]
+    code = 1 if 1 in codes else max(codes, default=0)
+    if options.quiet and code == 0:
+        return 0
+    write(RENDERERS[options.format](reports, _appearance(options)), options)
+    return code
+
+
+def examine(
+    options: argparse.Namespace,
+    checks: Sequence[Check],
+    base: Base,
+    patterns: Patterns,
+    image: str | None = None,
+) -> Iterator[Event]:
+    """Run the probes on the live system, with progress on stderr where that is a terminal."""
+    system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
+    target = Target(options.container, image, tuple(options.log), options.root)
+    progress = _Progress(sys.stderr.isatty() and not options.quiet)
+    for event in engine.run(target, system, discover_probes(), checks, base, patterns):
+        progress.show(event)
+        yield event
+
+
+class _Progress:
+    """One line on stderr that names what is still being looked at."""
+
+    def __init__(self, on: bool) -> None:
+        self._on = on
+        self._areas: list[str] = []
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, engine.ProbeStarted):
+            self._areas.append(event.area)
+        elif isinstance(event, engine.ProbeFinished) and event.area in self._areas:
+            self._areas.remove(event.area)
+        elif isinstance(event, engine.ReportReady):
+            self._areas.clear()
+        if self._on:
+            words = f"looking at {', '.join(self._areas)} …" if self._areas else ""
+            print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+
+
+def failed_containers(snapshot: Snapshot) -> list[ListedContainer]:
+    """Containers of the engine that failed lately."""
+    known = parse(snapshot).engine
+    return [one for one in known.containers if one.failed] if known else []
+
+
+def redactor() -> Redactor:
+    """A redactor that knows this host's and this user's name."""
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
+    return Redactor(socket.gethostname(), user)
+
+
+def _appearance(options: argparse.Namespace) -> Appearance:
+    return appearance(options.color, to_file=options.output is not None, verbose=options.verbose)

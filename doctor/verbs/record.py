@@ -1,0 +1,67 @@
+"""Write a redacted snapshot of this machine to send to someone.
+
+It holds readings, not conclusions. What it holds is shown before it is written; secrets and names are replaced.
+
+examples:
+  gpu-doctor record -o snapshot.gz --container trainer
+  gpu-doctor record -o snapshot.gz --yes        without asking
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from doctor.engine import ReportReady
+from doctor.errors import UsageError
+from doctor.snapshot import Snapshot, dump, save, without_identities
+from doctor.text import one_line
+from doctor.verbs import check
+from doctor.verbs import options as shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write")
+    parser.add_argument("--force", action="store_true", help="overwrite the file if it is there")
+    parser.add_argument("--yes", action="store_true", help="write without asking")
+    parser.add_argument("--no-redact", action="store_true", help="keep host, user and addresses; secrets still go")
+    parser.add_argument("--quiet", action="store_true", help="do not list what it holds")
+    check.examined(parser)
+    shared.knowledge(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.output.exists() and not options.force:
+        raise UsageError(f"{options.output} exists; choose another name or add --force")
+    base, patterns = shared.base(options)
+    snapshot = next(
+        event.snapshot for event in shared.examine(options, (), base, patterns) if isinstance(event, ReportReady)
+    )
+    redactor = shared.redactor()
+    if not options.no_redact:
+        snapshot = without_identities(snapshot, redactor)
+    if not options.quiet:
+        print(_contents(snapshot), file=sys.stderr)
+    if not options.yes and sys.stdin.isatty() and not _agreed(options.output):
+        print("not written", file=sys.stderr)
+        return 0
+    save(snapshot, options.output, options.force)
+    print(f"{options.output}: {len(dump(snapshot))} bytes; look inside with `gpu-doctor replay {options.output}`")
+    return 0
+
+
+def _contents(snapshot: Snapshot) -> str:
+    """What the file will hold, a line each, and how much was replaced."""
+    rows = ["The snapshot holds:"]
+    for key, reading in sorted(snapshot.readings.items()):
+        size = f"{len(reading.text)} characters" if reading.state == "ok" else reading.state
+        rows.append(f"  {one_line(key, 80):<60} {size}")
+    counts = ", ".join(f"{count} × {kind}" for kind, count in snapshot.redactions.items()) or "nothing"
+    rows.append(f"Replaced: {counts}. No pattern knows every secret: look before you send it.")
+    return "\n".join(rows)
+
+
+def _agreed(path: Path) -> bool:
+    print(f"Write {path}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,28 @@
+"""Diagnose a recorded snapshot, as if it were this machine.
+
+example:
+  gpu-doctor replay snapshot.gz
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from doctor.engine import judge
+from doctor.snapshot import load
+from doctor.verbs import options as shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="what `gpu-doctor record` wrote")
+    shared.selection(parser)
+    shared.knowledge(parser)
+    shared.output(parser, ("text", "json", "jsonl", "markdown"))
+
+
+def run(options: argparse.Namespace) -> int:
+    checks = shared.checks(options)
+    snapshot = load(options.file)
+    base, patterns = shared.base(options)
+    return shared.answer([judge(snapshot, checks, base, patterns)], options)
