@@ -131,7 +131,7 @@ class PtxIsa:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Compute capabilities that run family-specific code (suffix f) of a target; `unsure` ones may or may not."""
+    """Compute capabilities that run the family-specific code of a target (suffix f); `unsure` ones may."""
 
     target: str
     members: tuple[str, ...]
@@ -187,6 +187,7 @@ class ArchitectureDriver:
     """The last branch for an architecture (0: still supported); whether it takes the open kernel modules."""
 
     architecture: str
+    compute_capabilities: tuple[str, ...]
     open_modules: str
     sources: tuple[str, ...]
     last_branch: int = 0
@@ -294,9 +295,9 @@ class ImageName:
 class Soname:
     """A shared library and who provides it.
 
-    `kind`: driver (injected into a container, never installed there), cuda, rocm or distribution. `capability`
-    is the NVIDIA_DRIVER_CAPABILITIES word that has it injected. `names_unverified`: no source was found for the
-    package names.
+    `kind`: driver (injected into a container, never installed there), cuda, rocm or distribution.
+    `capability` is the NVIDIA_DRIVER_CAPABILITIES word that has it injected. `names_unverified`: no source was
+    found for the package names.
     """
 
     soname: str
@@ -318,8 +319,8 @@ class Soname:
 class ErrorCode:
     """An error code of a library or driver. Several names of one code are several rows.
 
-    `group`: cudaError, CUresult, nvml, cublas, cudnn, cudnn8, nccl, hipError, hsa_status, rocblas, miopen, rccl
-    or xid.
+    `group`: cudaError, CUresult, nvml, cublas, cudnn, cudnn8, nccl, hipError, hsa_status, rocblas, miopen,
+    rccl or xid.
     """
 
     group: str
