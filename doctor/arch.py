@@ -23,6 +23,12 @@ RENAMED = {"10.1", "11.0"}
 _ORDER: dict[Runs, int] = {"yes": 0, "jit": 1, "unknown": 2, "no": 3}
 
 
+_CUDA = re.compile(r"(?:sm_|compute_)?([0-9]{1,2})([0-9])([af]?)")
+_CAPABILITY = re.compile(r"([0-9]{1,2})\.([0-9])([af]?)")
+_PROCESSOR = re.compile(r"gfx(?:[0-9]{1,2}[0-9a-f]{2}|[0-9]{1,2}(?:-[0-9])?-generic)")
+_FEATURE = re.compile(r"([a-z][a-z0-9-]*)([+-])")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Whether code runs on a device, by which kernel image, and why.
@@ -63,19 +69,18 @@ class AmdTargetId:
 
 def cuda_target(text: str) -> CudaTarget | None:
     """Reads "sm_90a", "compute_100f", "90a" or a compute capability "9.0". None if it is none of these."""
-    found = re.fullmatch(r"(?:(?:sm|compute)_)?(\d{1,2})(\d)([af]?)|(\d{1,2})\.(\d)([af]?)", text.strip().lower())
-    if not found:
+    found = _CUDA.fullmatch(text.strip().lower()) or _CAPABILITY.fullmatch(text.strip().lower())
+    if not found or not int(found.group(1)):
         return None
-    major, minor, suffix = (a if a is not None else b for a, b in zip(found.group(1, 2, 3), found.group(4, 5, 6)))
-    return CudaTarget(int(major), int(minor), suffix) if int(major) else None
+    return CudaTarget(int(found.group(1)), int(found.group(2)), found.group(3))
 
 
 def amd_target(text: str) -> AmdTargetId | None:
     """Reads a target id, with or without features. None if it is none."""
     processor, *features = text.strip().lower().split(":")
-    if not re.fullmatch(r"gfx(?:\d{1,2}[0-9a-f]{2}|\d{1,2}(?:-\d)?-generic)", processor):
+    if not _PROCESSOR.fullmatch(processor):
         return None
-    modes = [re.fullmatch(r"([a-z][a-z0-9-]*)([+-])", feature) for feature in features]
+    modes = [_FEATURE.fullmatch(feature) for feature in features]
     if not all(modes):
         return None
     return AmdTargetId(processor, tuple(sorted((mode.group(1), mode.group(2)) for mode in modes if mode)))
@@ -269,7 +274,7 @@ def _feature(target: str, feature: str, mode: str, gpu: AmdTargetId) -> Answer |
     have = gpu.mode(feature)
     row = next((r for r in data.feature_modes() if (r.gfx, r.feature) == (gpu.processor, feature)), None)
     if have is None and row and row.default != mode and row.switchable:
-        because = f"{target} runs only with {feature}{mode}, {gpu.processor} is {feature}{row.default} unless HSA_XNACK is set"
+        because = f"{target} needs {feature}{mode}; {gpu.processor} is {feature}{row.default} unless HSA_XNACK says so"
         return Answer("unknown", target, because, "amd-features")
     have = have or (row.default if row else None)
     if have is None:
