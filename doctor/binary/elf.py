@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from doctor.binary.reader import Damaged, Reader, Unreadable
+from doctor.binary.reader import Damaged, Problems, Reader, Unreadable
 
 MAGIC = b"\x7fELF"
 
@@ -76,7 +76,7 @@ MAX_SECTION_NAMES = 16 << 20
 
 
 class Section(NamedTuple):
-    """One row of the section table. A tuple: a file has tens of them and a dataclass takes five times longer."""
+    """One row of the section table; a tuple, because files have tens and a dataclass is far slower."""
 
     name: str
     type: int
@@ -185,7 +185,7 @@ def read_elf(reader: Reader) -> ElfFile:
     if len(head) < 16 + layout.header.size:
         raise Damaged(16, "the file ends inside the ELF header")
     header = layout.header.unpack_from(head, 16)
-    problems: list[Unreadable] = []
+    problems = Problems()
     segments, sections = _tables(reader, head, layout, header, problems)
     dynamic = _Dynamic(reader, layout, segments, problems)
     return ElfFile(
@@ -205,7 +205,7 @@ def read_elf(reader: Reader) -> ElfFile:
         defines_versions=dynamic.defines_versions(),
         segments=segments,
         sections=sections,
-        unreadable=tuple(problems),
+        unreadable=problems.records(),
     )
 
 
@@ -219,7 +219,7 @@ def _text(data: bytes) -> str:
 
 
 def _tables(
-    reader: Reader, head: bytes, layout: _Layout, header: tuple[Any, ...], problems: list[Unreadable]
+    reader: Reader, head: bytes, layout: _Layout, header: tuple[Any, ...], problems: Problems
 ) -> tuple[tuple[Segment, ...], tuple[Section, ...]]:
     *_, segment_at, section_at, _, _, segment_size, segments, section_size, sections, names_index = header
     if section_at and (sections == 0 or names_index == 0xFFFF or segments == 0xFFFF):
@@ -231,7 +231,7 @@ def _tables(
             names_index = first_link if names_index == 0xFFFF else names_index
             segments = first_info if segments == 0xFFFF else segments
         else:
-            problems.append(Unreadable(section_at, "the section headers lie outside the file"))
+            problems.add(section_at, "the section headers lie outside the file")
     table = _Table("program", segment_at, segments, segment_size, layout.segment, MAX_SEGMENTS)
     found_segments = tuple([layout.as_segment(row) for row in table.rows(reader, head, problems)])
     table = _Table("section", section_at, sections, section_size, layout.section, MAX_SECTIONS)
@@ -248,35 +248,33 @@ class _Table(NamedTuple):
     row: struct.Struct
     limit: int
 
-    def rows(self, reader: Reader, head: bytes, problems: list[Unreadable]) -> list[tuple[Any, ...]]:
+    def rows(self, reader: Reader, head: bytes, problems: Problems) -> list[tuple[Any, ...]]:
         if not self.offset or not self.entries:
             return []
         if self.row_size != self.row.size:
             reason = f"the {self.name} headers have {self.row_size} bytes each instead of {self.row.size}"
-            problems.append(Unreadable(self.offset, reason))
+            problems.add(self.offset, reason)
             return []
         if self.entries > self.limit:
             reason = f"of {self.entries} {self.name} headers no more than {self.limit} are read"
-            problems.append(Unreadable(self.offset, reason))
+            problems.add(self.offset, reason)
         size = min(self.entries, self.limit) * self.row_size
         end = self.offset + size
         data = head[self.offset : end] if end <= len(head) else reader.read_at(self.offset, size)
         if len(data) < size:
-            problems.append(Unreadable(self.offset, f"the file ends inside the {self.name} headers"))
+            problems.add(self.offset, f"the file ends inside the {self.name} headers")
             data = data[: len(data) // self.row_size * self.row_size]
         return list(self.row.iter_unpack(data))
 
 
-def _named(
-    reader: Reader, rows: list[tuple[Any, ...]], names_index: int, problems: list[Unreadable]
-) -> tuple[Section, ...]:
+def _named(reader: Reader, rows: list[tuple[Any, ...]], names_index: int, problems: Problems) -> tuple[Section, ...]:
     names = b""
     if 0 < names_index < len(rows):
         _, kind, _, _, offset, size, *_ = rows[names_index]
         if kind != SHT_NOBITS:
             names = reader.read_at(offset, min(size, MAX_SECTION_NAMES))
             if len(names) < size:
-                problems.append(Unreadable(offset, "the file ends inside the section names"))
+                problems.add(offset, "the file ends inside the section names")
     names += b"\0"
     find = names.find
     return tuple(
@@ -287,12 +285,12 @@ def _named(
     )
 
 
-def _interpreter(reader: Reader, segments: tuple[Segment, ...], problems: list[Unreadable]) -> str | None:
+def _interpreter(reader: Reader, segments: tuple[Segment, ...], problems: Problems) -> str | None:
     for segment in segments:
         if segment.type == PT_INTERP:
             data = reader.read_at(segment.offset, min(segment.file_size, 4096))
             if not data:
-                problems.append(Unreadable(segment.offset, "the interpreter's name is not in the file"))
+                problems.add(segment.offset, "the interpreter's name is not in the file")
                 return None
             return _text(data.split(b"\0", 1)[0])
     return None
@@ -301,9 +299,7 @@ def _interpreter(reader: Reader, segments: tuple[Segment, ...], problems: list[U
 class _Dynamic:
     """The dynamic section of one file while it is read."""
 
-    def __init__(
-        self, reader: Reader, layout: _Layout, segments: tuple[Segment, ...], problems: list[Unreadable]
-    ) -> None:
+    def __init__(self, reader: Reader, layout: _Layout, segments: tuple[Segment, ...], problems: Problems) -> None:
         self._reader = reader
         self._order = layout.half_words
         self._problems = problems
@@ -329,7 +325,7 @@ class _Dynamic:
                 return
             self._values.setdefault(tag, []).append(value)
         if len(data) < segment.file_size:
-            self._problems.append(Unreadable(segment.offset, "the dynamic section is cut off"))
+            self._problems.add(segment.offset, "the dynamic section is cut off")
 
     def _find_strings(self) -> None:
         address = self._values.get(DT_STRTAB)
@@ -337,7 +333,7 @@ class _Dynamic:
             return
         place = self._offset(address[-1])
         if place is None:
-            self._problems.append(Unreadable(0, "the dynamic strings lie outside the file"))
+            self._problems.add(0, "the dynamic strings lie outside the file")
             return
         self._strings_at = place
         self._strings_size = self._values.get(DT_STRSZ, [MAX_STRING])[-1]
@@ -355,7 +351,7 @@ class _Dynamic:
     def _string(self, index: int) -> str | None:
         if not self._strings_at or index >= self._strings_size or 0 < len(self._head) <= index:
             reason = f"dynamic string {index} is outside its table"
-            self._problems.append(Unreadable(self._strings_at, reason))
+            self._problems.add(self._strings_at, reason)
             return None
         if self._head:
             return _text(self._head[index:].split(b"\0", 1)[0])
@@ -367,7 +363,7 @@ class _Dynamic:
             if end >= 0:
                 return _text(data[:end])
             if len(data) < size or size >= MAX_STRING:
-                self._problems.append(Unreadable(at, "a dynamic string does not end"))
+                self._problems.add(at, "a dynamic string does not end")
                 return None
             size *= 16
 
@@ -398,14 +394,12 @@ class _Dynamic:
             found += [self._string(fields[0]) for _, fields in self._links(auxiliary, at + first, 1)]
         return tuple([node for node in found if node is not None])
 
-    def _records(
-        self, tag: int, count_tag: int, record: struct.Struct
-    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _records(self, tag: int, count_tag: int, record: struct.Struct) -> Iterator[tuple[int, tuple[Any, ...]]]:
         if tag not in self._values:
             return iter(())
         at = self._offset(self._values[tag][-1])
         if at is None:
-            self._problems.append(Unreadable(0, "the version nodes lie outside the file"))
+            self._problems.add(0, "the version nodes lie outside the file")
             return iter(())
         return self._links(record, at, self._values.get(count_tag, [0])[-1])
 
@@ -425,7 +419,7 @@ class _Dynamic:
                     return
                 at += fields[-1]
         except Damaged as damage:
-            self._problems.append(damage.record())
+            self._problems.add(damage.offset, damage.reason)
 
 
 class _Window:

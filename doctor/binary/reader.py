@@ -23,10 +23,34 @@ BYTES = 1 << 29
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of a file that could not be read or understood. `offset` in bytes from the start of the file."""
+    """A part of a file that could not be read or understood; `offset` in bytes from the file's start."""
 
     offset: int
     reason: str
+
+
+class Problems:
+    """What could not be read so far. A file that is broken in a million places takes no more room than `LIMIT`."""
+
+    LIMIT = 64
+
+    __slots__ = ("_beyond", "_records")
+
+    def __init__(self) -> None:
+        self._records: list[Unreadable] = []
+        self._beyond = 0
+
+    def add(self, offset: int, reason: str) -> None:
+        if len(self._records) < self.LIMIT:
+            self._records.append(Unreadable(offset, reason))
+        else:
+            self._beyond += 1
+
+    def records(self) -> tuple[Unreadable, ...]:
+        if not self._beyond:
+            return tuple(self._records)
+        more = Unreadable(self._records[-1].offset, f"and {self._beyond} more places after this one")
+        return (*self._records, more)
 
 
 class Damaged(Exception):
@@ -36,9 +60,6 @@ class Damaged(Exception):
         super().__init__(f"at offset {offset}: {reason}")
         self.offset = offset
         self.reason = reason
-
-    def record(self) -> Unreadable:
-        return Unreadable(self.offset, self.reason)
 
 
 class Source(Protocol):
@@ -141,3 +162,24 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[Reader]:
         yield Reader(File(descriptor, status.st_size))
     finally:
         os.close(descriptor)
+
+
+def find(reader: Reader, needles: tuple[bytes, ...], at: int, end: int) -> tuple[int, bytes] | None:
+    """The first place in [at, end) where one of the needles stands, and which one; None if there is none.
+
+    Reads a little first, then a MiB at a time, because in real files the next hit is either very near or
+    very far.
+    """
+    overlap = max(map(len, needles)) - 1
+    size = 4096
+    while at < end:
+        data = reader.read_at(at, min(size, end - at))
+        hits = [(place, needle) for needle in needles if (place := data.find(needle)) >= 0]
+        if hits:
+            place, needle = min(hits)
+            return at + place, needle
+        if len(data) <= overlap:
+            return None
+        at += len(data) - overlap
+        size = 1 << 20
+    return None
