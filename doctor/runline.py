@@ -218,6 +218,17 @@ def default_runtime(line: RunLine, facts: Facts) -> RunLine:
     return request_nvidia(replace(line, runtime=""), facts)
 
 
+def fit_image(line: RunLine, facts: Facts) -> RunLine:
+    """Ask for the GPUs that the image is built for, unless this host is seen to have the other vendor's."""
+    stack = facts.image.stack[0] if facts.image else None
+    nodes = facts.devices
+    if stack == "cuda" and not (nodes and nodes.kfd and not nodes.nvidia):
+        return request_nvidia(drop_amd(line, facts), facts)
+    if stack == "rocm" and not (nodes and nodes.nvidia and not nodes.kfd):
+        return request_amd(drop_nvidia(line, facts), facts)
+    return line
+
+
 def native_platform(line: RunLine, facts: Facts) -> RunLine:
     return replace(line, platform=f"linux/{facts.host.goarch}") if facts.host else line
 
@@ -243,6 +254,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "enlarge-shm": (enlarge_shm, "8 GB of shared memory"),
     "raise-memory": (raise_memory, "twice the memory limit: how much the program needs is not known"),
     "default-runtime": (default_runtime, "asks with --gpus instead of an unregistered runtime"),
+    "fit-image": (fit_image, "asks for the GPUs that the image is built for"),
     "native-platform": (native_platform, "asks for the image of this machine's processor"),
     "all-driver-capabilities": (all_capabilities, "asks for all parts of the driver"),
     "unlimited-memlock": (unlimited_memlock, "no limit on locked memory"),

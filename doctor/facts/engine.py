@@ -9,6 +9,10 @@ from typing import Any, Literal
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
+# Variables that the vendors' base images set: https://gitlab.com/nvidia/container-images/cuda and
+# https://github.com/ROCm/ROCm-docker
+CUDA_SIGNS = ("CUDA_VERSION", "NVIDIA_REQUIRE_CUDA", "NV_CUDA_CUDART_VERSION")
+ROCM_SIGNS = ("ROCM_PATH", "ROCM_VERSION", "PYTORCH_ROCM_ARCH", "ROCM_HOME", "HIP_PATH")
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -170,6 +174,17 @@ class ImageFacts:
     command: tuple[str, ...]
     user: str
     working_dir: str
+
+    @property
+    def stack(self) -> tuple[Literal["cuda", "rocm"] | None, str]:
+        """What its environment says it is built for, and the variable that says so. None: it does not say, or both."""
+        cuda = next((name for name in CUDA_SIGNS if name in self.environment), "")
+        rocm = next((name for name in ROCM_SIGNS if name in self.environment), "")
+        if bool(cuda) == bool(rocm):
+            return None, ""
+        sign = cuda or rocm
+        value = self.environment[sign]
+        return ("cuda" if cuda else "rocm"), f"{sign}={value}" if value is not None else sign
 
 
 @dataclass(frozen=True, slots=True)

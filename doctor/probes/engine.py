@@ -23,11 +23,11 @@ DETAILED = 8
 
 # What each answer may carry into a snapshot. The rest (labels, host names, whole environments) stays where it is.
 INFO = ("ServerVersion", "OperatingSystem", "OSType", "Architecture", "KernelVersion", "Driver", "DockerRootDir",
-        "Runtimes", "DefaultRuntime", "CgroupDriver", "CgroupVersion", "SecurityOptions", "CDISpecDirs", "DiscoveredDevices",
-        "ExperimentalBuild", "NCPU", "MemTotal", "Warnings")  # fmt: skip
+        "Runtimes", "DefaultRuntime", "CgroupDriver", "CgroupVersion", "SecurityOptions", "CDISpecDirs",
+        "DiscoveredDevices", "ExperimentalBuild", "NCPU", "MemTotal", "Warnings")  # fmt: skip
 HOST_CONFIG = ("Binds", "NetworkMode", "PortBindings", "RestartPolicy", "AutoRemove", "CapAdd", "CapDrop",
-               "CgroupnsMode", "GroupAdd", "IpcMode", "Privileged", "SecurityOpt", "ShmSize", "Runtime", "Memory", "MemorySwap",
-               "NanoCpus", "CpusetCpus", "Devices", "DeviceCgroupRules", "DeviceRequests", "Ulimits", "PidMode",
+               "CgroupnsMode", "GroupAdd", "IpcMode", "Privileged", "SecurityOpt", "ShmSize", "Runtime",
+               "Memory", "MemorySwap", "NanoCpus", "CpusetCpus", "Devices", "DeviceCgroupRules", "DeviceRequests", "Ulimits", "PidMode",
                "UsernsMode", "ReadonlyRootfs", "Tmpfs", "OomKillDisable", "Mounts", "ExtraHosts", "Init")  # fmt: skip
 CONFIG = ("Hostname", "User", "Tty", "OpenStdin", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts")
 IMAGE = (
