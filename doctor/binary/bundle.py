@@ -16,11 +16,10 @@ import struct
 import sys
 import zlib
 
+from doctor.binary.magic import BUNDLE as PLAIN
+from doctor.binary.magic import COMPRESSED_BUNDLE as COMPRESSED
 from doctor.binary.reader import Damaged, Problems, Reader, find
 from doctor.binary.record import Counts
-
-PLAIN = b"__CLANG_OFFLOAD_BUNDLE__"
-COMPRESSED = b"CCOB"
 
 # Real files have up to 111 bundles with tens of entries each.
 MAX_BUNDLES = 4_096
@@ -37,7 +36,7 @@ _ZLIB, _ZSTD = 0, 1
 _DEVICE = re.compile(r"-(gfx[0-9a-f].*|sm_\d+[af]?|amdgcnspirv)$")
 
 
-def count_bundles(reader: Reader, start: int, end: int, counts: Counts, problems: Problems, expected: bool) -> None:
+def count_bundles(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
     """Adds the device entries of every bundle in [start, end) to `counts`.
 
     `expected` says that the place holds nothing but bundles, so that anything else in it is a problem.
@@ -47,7 +46,7 @@ def count_bundles(reader: Reader, start: int, end: int, counts: Counts, problems
     for _ in range(MAX_BUNDLES):
         bundle = _next_bundle(reader, at, end)
         if bundle is None:
-            if expected and reader.read_at(at, min(64, end - at)).strip(b"\0"):
+            if reader.read_at(at, min(64, end - at)).strip(b"\0"):
                 problems.add(at, "no offload bundle from here to the end of the section")
             return
         try:

@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from doctor.binary import magic
 from doctor.binary.reader import Damaged, Problems, Reader, Unreadable
-
-MAGIC = b"\x7fELF"
 
 EM_CUDA = 190
 EM_AMDGPU = 224
@@ -168,15 +167,18 @@ def _layout(bits: int, order: str) -> _Layout:
 _LAYOUTS = {(bits, order): _layout(bits, order) for bits in (32, 64) for order in "<>"}
 
 
-def read_elf(reader: Reader) -> ElfFile:
+def read_elf(reader: Reader, sections_like: tuple[bytes, ...] = ()) -> ElfFile:
     """The headers of the ELF file in `reader`.
+
+    With `sections_like`, the section table is only given if one of these strings stands among its names: an object
+    compiled with a section for each function has thousands, and a static archive has thousands of such objects.
 
     Raises Damaged when not even the file header can be read or the reader's budget is spent; any other
     damage is recorded in `unreadable` and the rest is still given.
     """
     # One read for the header, the program headers and often the start of the dynamic strings.
     head = reader.read_at(0, 2048)
-    if head[:4] != MAGIC:
+    if head[:4] != magic.ELF:
         raise Damaged(0, "not an ELF file")
     if len(head) < 16 or head[4] not in (1, 2) or head[5] not in (1, 2):
         raise Damaged(4, "the ELF class or byte order is unknown")
@@ -186,7 +188,7 @@ def read_elf(reader: Reader) -> ElfFile:
         raise Damaged(16, "the file ends inside the ELF header")
     header = layout.header.unpack_from(head, 16)
     problems = Problems()
-    segments, sections = _tables(reader, head, layout, header, problems)
+    segments, sections = _tables(reader, head, layout, header, sections_like, problems)
     dynamic = _Dynamic(reader, layout, segments, problems)
     return ElfFile(
         bits=bits,
@@ -219,7 +221,12 @@ def _text(data: bytes) -> str:
 
 
 def _tables(
-    reader: Reader, head: bytes, layout: _Layout, header: tuple[Any, ...], problems: Problems
+    reader: Reader,
+    head: bytes,
+    layout: _Layout,
+    header: tuple[Any, ...],
+    sections_like: tuple[bytes, ...],
+    problems: Problems,
 ) -> tuple[tuple[Segment, ...], tuple[Section, ...]]:
     *_, segment_at, section_at, _, _, segment_size, segments, section_size, sections, names_index = header
     if section_at and (sections == 0 or names_index == 0xFFFF or segments == 0xFFFF):
@@ -235,7 +242,8 @@ def _tables(
     table = _Table("program", segment_at, segments, segment_size, layout.segment, MAX_SEGMENTS)
     found_segments = tuple([layout.as_segment(row) for row in table.rows(reader, head, problems)])
     table = _Table("section", section_at, sections, section_size, layout.section, MAX_SECTIONS)
-    return found_segments, _named(reader, table.rows(reader, head, problems), names_index, problems)
+    rows = table.rows(reader, head, problems)
+    return found_segments, _named(reader, rows, names_index, sections_like, problems)
 
 
 class _Table(NamedTuple):
@@ -267,7 +275,13 @@ class _Table(NamedTuple):
         return list(self.row.iter_unpack(data))
 
 
-def _named(reader: Reader, rows: list[tuple[Any, ...]], names_index: int, problems: Problems) -> tuple[Section, ...]:
+def _named(
+    reader: Reader,
+    rows: list[tuple[Any, ...]],
+    names_index: int,
+    sections_like: tuple[bytes, ...],
+    problems: Problems,
+) -> tuple[Section, ...]:
     names = b""
     if 0 < names_index < len(rows):
         _, kind, _, _, offset, size, *_ = rows[names_index]
@@ -275,6 +289,8 @@ def _named(reader: Reader, rows: list[tuple[Any, ...]], names_index: int, proble
             names = reader.read_at(offset, min(size, MAX_SECTION_NAMES))
             if len(names) < size:
                 problems.add(offset, "the file ends inside the section names")
+    if sections_like and not any(name in names for name in sections_like):
+        return ()
     names += b"\0"
     find = names.find
     return tuple(

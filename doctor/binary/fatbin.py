@@ -12,11 +12,9 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 
+from doctor.binary.magic import FATBIN, FATBIN_VERSION_AND_SIZE
 from doctor.binary.reader import Damaged, Problems, Reader, find
 from doctor.binary.record import Counts
-
-MAGIC = b"\x50\xed\x55\xba"
-_VERSION_AND_SIZE = b"\x01\0\x10\0"  # of a region's header: version 1, 16 bytes
 
 _REGION = struct.Struct("<8xQ")
 # kind, header size, payload size, minor, major, architecture, flags
@@ -61,7 +59,7 @@ def count_images(reader: Reader, start: int, end: int, counts: Counts, problems:
 def count_region(reader: Reader, at: int, end: int, counts: Counts) -> int:
     """Adds the images of the one region at `at` to `counts` and gives its end. Raises Damaged if there is none."""
     head = reader.read_at(at, min(_FIRST, end - at))
-    if head[:8] != MAGIC + _VERSION_AND_SIZE:
+    if head[:8] != FATBIN + FATBIN_VERSION_AND_SIZE:
         raise Damaged(at, "no fatbin region")
     found: dict[_Key, int] = defaultdict(int)
     problems = Problems()
@@ -95,9 +93,9 @@ def _next_region(reader: Reader, at: int, end: int, problems: Problems, expected
     searched_from = at
     while at < end:
         data = reader.read_at(at, min(_AHEAD, end - at))
-        place = data.find(MAGIC)
+        place = data.find(FATBIN)
         if place < 0:
-            hit = find(reader, (MAGIC,), at + max(len(data) - 3, 1), end)
+            hit = find(reader, (FATBIN,), at + max(len(data) - 3, 1), end)
             if hit is None:
                 break
             at, place = hit[0], 0
@@ -105,7 +103,7 @@ def _next_region(reader: Reader, at: int, end: int, problems: Problems, expected
         at += place
         data = data[place:]
         # Libraries that read fatbins have the magic number among their constants: the whole start must fit.
-        if data[4:8] == _VERSION_AND_SIZE:
+        if data[4:8] == FATBIN_VERSION_AND_SIZE:
             if expected and at - searched_from > 64:
                 problems.add(searched_from, f"{at - searched_from} bytes that are no fatbin region")
             return at, data

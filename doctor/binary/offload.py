@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import struct
 
+from doctor.binary.magic import OFFLOAD_BINARY
 from doctor.binary.reader import Damaged, Problems, Reader, find
 from doctor.binary.record import Counts
-
-MAGIC = b"\x10\xff\x10\xad"
 
 # size, offset of the entries, size of the entry (version 1) or number of entries
 _HEADER = struct.Struct("<4sIQQQ")
@@ -31,14 +30,14 @@ def count_offload_images(reader: Reader, start: int, end: int, counts: Counts, p
     """
     at = start
     for _ in range(MAX_ENTRIES):
-        hit = find(reader, (MAGIC,), at, end)
+        hit = find(reader, (OFFLOAD_BINARY,), at, end)
         if hit is None:
             return
         try:
             at = hit[0] + _count_one(reader, hit[0], end, counts)
         except Damaged as damage:
             problems.add(damage.offset, damage.reason)
-            at = hit[0] + len(MAGIC)
+            at = hit[0] + len(OFFLOAD_BINARY)
 
 
 def _count_one(reader: Reader, at: int, end: int, counts: Counts) -> int:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from doctor.binary.magic import STATIC_ARCHIVE
 from doctor.binary.reader import Damaged, Part, Reader
-
-MAGIC = b"!<arch>\n"
-THIN_MAGIC = b"!<thin>\n"
 
 _HEADER = 60
 MAX_MEMBERS = 100_000
@@ -20,7 +18,7 @@ MAX_MEMBERS = 100_000
 
 def objects(reader: Reader) -> Iterator[Reader]:
     """A reader for each member that is not a symbol table; all draw on the budget of `reader`. Raises Damaged."""
-    at = len(MAGIC)
+    at = len(STATIC_ARCHIVE)
     for _ in range(MAX_MEMBERS):
         if at >= reader.size:
             return

@@ -12,9 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from doctor.binary.magic import ZIP
 from doctor.binary.reader import BYTES, Damaged, Part, Reader, Source
-
-MAGIC = b"PK\x03\x04"
 
 _END = struct.Struct("<4s4H2IH")
 _END_64_PLACE = struct.Struct("<4sIQI")
@@ -69,7 +68,7 @@ def open_member(reader: Reader, member: Member) -> Reader:
         raise Damaged(member.offset, "an encrypted member of a zip archive")
     local = reader.exactly(member.offset, _LOCAL.size, "a member's header")
     signature, *_, name_size, extra_size = _LOCAL.unpack(local)
-    if signature != MAGIC:
+    if signature != ZIP:
         raise Damaged(member.offset, "no member of a zip archive where its directory has one")
     data = Part(reader.source, member.offset + _LOCAL.size + name_size + extra_size, member.packed_size)
     if data.size < member.packed_size:

@@ -1,0 +1,222 @@
+"""Where a host ELF file keeps device code, place by place.
+
+Places: `fatbinary_section.h` of the CUDA toolkit 13.0 (`.nv_fatbin`, `__nv_relfatbin`),
+https://github.com/ROCm/HIP `src/hip_fatbin.h` (`.hip_fatbin`), https://llvm.org/docs/CommandGuide/llvm-offload-binary.html
+(`.llvm.offloading`). The other places are those of NVIDIA's own libraries as found in their wheels.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from doctor.binary import elf, fatbin, magic
+from doctor.binary.elf import ElfFile, Section
+from doctor.binary.reader import Damaged, Part, Problems, Reader, find
+from doctor.binary.record import RELOCATABLE, BinaryFile, Counts, Images
+
+
+class Depth(enum.Enum):
+    """How far to look for kernel images in ELF files.
+
+    LISTED: the sections that `cuobjdump` and the LLVM tools list; headers only, under 0.1 % of a large file's bytes.
+    KNOWN: also the sections where NVIDIA's own libraries keep images that no tool lists.
+    ALL: also the whole of every other data section, which reads it all.
+    """
+
+    LISTED = "listed"
+    KNOWN = "known"
+    ALL = "all"
+
+
+_FINAL = ".nv_fatbin"
+_FATBIN_SECTIONS = frozenset({_FINAL, RELOCATABLE})
+# GEMM and convolution libraries of NVIDIA (cublasLt, cusparseLt, cuDNN) keep fatbins here, cuFFT nearly all of its.
+_CASK = ".cask_resource"
+_LARGE_DATA = ".ldata"
+# Sections that every compiler makes and that hold no fatbin at their start: not worth a read each.
+_PLAIN_NAMES = (
+    ".interp .rodata .rodata1 .lrodata .data .data1 .data.rel.ro .data.rel.local .got .got.plt .eh_frame"
+    " .eh_frame_hdr .gcc_except_table .init_array .fini_array .preinit_array .ctors .dtors .jcr .tm_clone_table"
+    " .nvFatBinSegment .hipFatBinSegment"
+)
+_PLAIN_SECTIONS = frozenset(_PLAIN_NAMES.split())
+# The bundler of clang before 16 gives each target a section of this name in an object file.
+_BUNDLE_SECTION = "__CLANG_OFFLOAD_BUNDLE__"
+# What compilers call the places for device code in an object file.
+OBJECT_SECTIONS = (b"nv_fatbin", b"nv_relfatbin", b"hip_fatbin", b"llvm.offloading", _BUNDLE_SECTION.encode())
+
+
+@dataclass(slots=True)
+class Found:
+    """Kernel images by place while one file is read."""
+
+    places: dict[str, Counts] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+    problems: Problems = field(default_factory=Problems)
+    not_searched: list[str] = field(default_factory=list)
+
+    def at(self, place: str, listed: bool = True) -> Counts:
+        if not listed:
+            self.unlisted.add(place)
+        return self.places.setdefault(place, {})
+
+    def into(self, file: BinaryFile) -> BinaryFile:
+        if _FINAL in self.places:
+            self.unlisted.add(RELOCATABLE)
+        images = [
+            Images(place, kind, target, count, version, place not in self.unlisted)
+            for place, counts in self.places.items()
+            for (kind, target, version), count in sorted(counts.items(), key=lambda item: _natural(item[0][1]))
+        ]
+        loadable = [image for image in images if image.listed or image.place != RELOCATABLE]
+        return replace(
+            file,
+            cubin=_targets(loadable, "cubin"),
+            ptx=_targets(loadable, "ptx"),
+            gfx=_targets(loadable, "code-object", "kernel-library", "spirv"),
+            images=tuple(images),
+            unreadable=file.unreadable + self.problems.records(),
+            not_searched=tuple(self.not_searched),
+        )
+
+
+def _targets(images: Iterable[Images], *kinds: str) -> tuple[str, ...]:
+    return tuple(sorted({image.target for image in images if image.kind in kinds}, key=_natural))
+
+
+def _natural(target: str) -> tuple[int, str]:
+    digits = re.search(r"\d+", target) if not target.startswith("gfx") else None
+    return (int(digits[0]) if digits else 0, target)
+
+
+def count_in_sections(reader: Reader, headers: ElfFile, depth: Depth, found: Found) -> None:
+    relocatable = headers.type == elf.ET_REL
+    rest = []
+    for section in headers.sections:
+        name, kind, flags, start, size = section
+        end = start + size
+        if kind == elf.SHT_NOBITS or not size:
+            continue
+        if end > reader.size:
+            if flags & elf.SHF_ALLOC:
+                found.problems.add(start, f"section {name} ends after the end of the file")
+            end = reader.size
+        if name in _FATBIN_SECTIONS:
+            fatbin.count_images(reader, start, end, found.at(name), found.problems, expected=True)
+        elif name == _CASK:
+            if depth is not Depth.LISTED:
+                counts = found.at(name, listed=False)
+                fatbin.count_images(reader, start, end, counts, found.problems, expected=False)
+        elif name == _LARGE_DATA:
+            _scan_large_data(reader, start, end, depth, found)
+        elif name.startswith(".hip_fatbin"):
+            count_bundles(reader, start, end, found.at(name), found.problems)
+        elif name.startswith(".llvm.offloading"):
+            count_offload_images(reader, start, end, found.at(name), found.problems)
+        elif name.startswith(_BUNDLE_SECTION):
+            from doctor.binary.bundle import add_entry
+
+            add_entry(name[len(_BUNDLE_SECTION) :], found.at(_BUNDLE_SECTION))
+        elif kind == elf.SHT_PROGBITS and flags & elf.SHF_ALLOC and not flags & elf.SHF_EXECINSTR:
+            known = name in _PLAIN_SECTIONS or relocatable
+            if known or not _scan_by_start(reader, section, end, found):
+                rest.append(section)
+    if depth is Depth.ALL:
+        for section in rest:
+            end = min(section.offset + section.size, reader.size)
+            _search(reader, section.offset, end, found.at(section.name, listed=False))
+
+
+def _scan_large_data(reader: Reader, start: int, end: int, depth: Depth, found: Found) -> None:
+    # cuFFT's is full of fatbins from its first pages on; other libraries' `.ldata` is 100 MB of tables without any.
+    near = find(reader, (magic.FATBIN,), start, min(end, start + 65_536))
+    if depth is Depth.ALL or (near is not None and depth is Depth.KNOWN):
+        counts = found.at(_LARGE_DATA, listed=False)
+        fatbin.count_images(reader, start, end, counts, found.problems, expected=False)
+    else:
+        found.not_searched.append(_LARGE_DATA)
+
+
+def _scan_by_start(reader: Reader, section: Section, end: int, found: Found) -> bool:
+    """Reads a section of any name that starts as a place for kernel images does: somebody may have renamed it."""
+    start = section.offset
+    head = reader.read_at(start, min(24, end - start))
+    if head[:8] == magic.FATBIN + magic.FATBIN_VERSION_AND_SIZE:
+        fatbin.count_images(reader, start, end, found.at(section.name), found.problems, expected=True)
+    elif head == magic.BUNDLE or (head[:4] == magic.COMPRESSED_BUNDLE and head[5:6] == b"\0"):
+        count_bundles(reader, start, end, found.at(section.name), found.problems)
+    elif head[:4] == magic.OFFLOAD_BINARY:
+        count_offload_images(reader, start, end, found.at(section.name), found.problems)
+    else:
+        return False
+    return True
+
+
+def count_bundles(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
+    """`doctor.binary.bundle.count_bundles`, imported when the first bundle is met."""
+    from doctor.binary import bundle
+
+    bundle.count_bundles(reader, start, end, counts, problems)
+
+
+def count_offload_images(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
+    """`doctor.binary.offload.count_offload_images`, imported when the first offload binary is met."""
+    from doctor.binary import offload
+
+    offload.count_offload_images(reader, start, end, counts, problems)
+
+
+def count_in_segments(reader: Reader, headers: ElfFile, found: Found) -> None:
+    """Without section headers the images can only be searched for; the loader maps them all the same."""
+    for segment in headers.segments:
+        if segment.type == elf.PT_LOAD:
+            end = min(segment.offset + segment.file_size, reader.size)
+            _search(reader, segment.offset, end, found.at("segment", listed=False))
+
+
+def _search(reader: Reader, start: int, end: int, counts: Counts) -> None:
+    """Counts every fatbin region, bundle, cubin and code object in [start, end), which has other data in it too."""
+    from doctor.binary.bundle import count_bundle
+
+    needles = (magic.FATBIN, magic.BUNDLE, magic.COMPRESSED_BUNDLE, magic.OLD_CUBIN, magic.NEW_CUBIN, magic.CODE_OBJECT)
+    at = start
+    while (hit := find(reader, needles, at, end)) is not None:
+        at, needle = hit
+        try:
+            if needle == magic.FATBIN:
+                at = fatbin.count_region(reader, at, end, counts)
+            elif needle in (magic.BUNDLE, magic.COMPRESSED_BUNDLE):
+                at += max(count_bundle(reader, at, end, counts), 1)
+            else:
+                at += _count_device_elf(Reader(Part(reader, at, end - at)), counts)
+        except Damaged:
+            # A constant that looks like a magic number, or the budget is spent: then the next read raises again.
+            at += 1
+
+
+def _count_device_elf(reader: Reader, counts: Counts) -> int:
+    """Counts the device ELF file at the start of `reader`; how many bytes of it can be passed over."""
+    headers = elf.read_elf(reader)
+    image = device_image(reader, headers)
+    if image is None:
+        return 1
+    name = (*image, None)
+    counts[name] = counts.get(name, 0) + 1
+    ends = [section.offset + section.size for section in headers.sections if section.type != elf.SHT_NOBITS]
+    return max([64, *[end for end in ends if end <= reader.size]])
+
+
+def device_image(reader: Reader, headers: ElfFile) -> tuple[str, str] | None:
+    """Kind and target of a device ELF file (`cubin`, `code-object`); None of any other. Raises Damaged without one."""
+    if headers.machine == "cuda":
+        from doctor.binary.cubin import cubin_target
+
+        return "cubin", cubin_target(reader, headers)
+    if headers.machine == "amdgpu":
+        from doctor.binary.codeobject import code_object_target
+
+        return "code-object", code_object_target(headers)
+    return None
