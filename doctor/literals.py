@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -18,6 +19,8 @@ else:
     import sre_parse as parser
 
 SHORTEST = 4
+BARRIER = (codes.AT, None)
+"""An item that is no literal text."""
 
 
 def required(pattern: str) -> tuple[frozenset[str], bool]:
@@ -41,13 +44,13 @@ def _required(items: Any) -> frozenset[str]:
     """The best set for a sequence: the one whose shortest literal is longest. Empty: none."""
     candidates: list[frozenset[str]] = []
     run = ""
-    for code, argument in [*items, (codes.AT, None)]:
+    for code, argument in [*_flat(items), BARRIER]:
         if code is codes.LITERAL:
             run += chr(argument)
             continue
-        if code is codes.SUBPATTERN and len(argument[-1]) and all(c is codes.LITERAL for c, _ in argument[-1]):
-            run += "".join(chr(a) for _, a in argument[-1])
-            continue
+        if code is codes.BRANCH:
+            beginnings = [_beginning(branch) for branch in argument[1]]
+            candidates.append(frozenset(run + beginning for beginning in beginnings))
         if run:
             candidates.append(frozenset([run]))
             run = ""
@@ -55,9 +58,28 @@ def _required(items: Any) -> frozenset[str]:
     return max(candidates, key=_worth, default=frozenset())
 
 
+def _flat(items: Any) -> Iterator[tuple[Any, Any]]:
+    """The items with groups opened: a group in a sequence is as mandatory as its neighbours."""
+    for code, argument in items:
+        if code is not codes.SUBPATTERN:
+            yield code, argument
+        elif argument[1] & re.IGNORECASE:
+            yield BARRIER
+        else:
+            yield from _flat(argument[-1])
+
+
+def _beginning(branch: Any) -> str:
+    """The literal text that an alternative begins with."""
+    text = ""
+    for code, argument in _flat(branch):
+        if code is not codes.LITERAL:
+            break
+        text += chr(argument)
+    return text
+
+
 def _required_of(code: Any, argument: Any) -> frozenset[str]:
-    if code is codes.SUBPATTERN:
-        return _required(argument[-1])
     if code is codes.BRANCH:
         branches = [_required(branch) for branch in argument[1]]
         return frozenset().union(*branches) if all(branches) else frozenset()

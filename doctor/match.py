@@ -147,16 +147,17 @@ class Patterns:
         scan = Scan(name)
         self._full = frozenset()
         self._database = self._build()
-        first_chunk = b""
+        small = bytearray()
         for chunk in chunks:
-            first_chunk = chunk if scan.size == 0 else b""
+            if scan.size + len(chunk) <= JOINED:
+                small += chunk
             chunk_lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
             self._scan_chunk(chunk, scan)
             scan.lines += chunk_lines
             scan.size += len(chunk)
             self._drop_full(scan)
-        if 0 < scan.size <= JOINED and first_chunk:
-            _JoinedLines(self, scan).search(first_chunk)
+        if 0 < scan.size <= JOINED:
+            _JoinedLines(self, scan).search(bytes(small))
         return scan
 
     def _drop_full(self, scan: Scan) -> None:

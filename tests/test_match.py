@@ -1,0 +1,172 @@
+"""Logs as people paste them: coloured, quoted, wrapped, huge, hostile."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doctor.knowledge import Base, parse_entry
+from doctor.literals import required
+from doctor.match import HITS, Patterns, findings, patterns_of, whole_lines
+
+ENTRY = """\
++++
+title = "t"
+area = "lib"
+severity = "blocking"
+
+[[match]]
+line = '''(?P<library>lib\\w+\\.so\\.\\d+): cannot open shared object file'''
+not = '''libignored'''
+sure = "certain"
++++
+
+Words.
+
+## Fix: it
+where: host · risk: safe
+
+```sh
+true
+```
+
+## Sources
+- https://example.org/x : says so
+"""
+NEAR = ENTRY.replace("not = '''libignored'''", "near = '''flash_attn'''\nwithin = 2\nunless = '''out of memory'''")
+MESSAGE = "libcudart.so.12: cannot open shared object file"
+
+
+@pytest.fixture(scope="module")
+def small() -> Base:
+    return Base({"lib-cudart-missing": parse_entry(ENTRY, "lib-cudart-missing.md")})
+
+
+def found(text: str | bytes, small: Base) -> list[tuple[int | None, dict[str, str]]]:
+    data = text if isinstance(text, bytes) else text.encode()
+    scan = patterns_of(small).scan(whole_lines(io.BytesIO(data)), "log")
+    return [(item.evidence[0].line, item.values) for item in findings(scan, small)]
+
+
+LIBRARY = {"library": "libcudart.so.12"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MESSAGE,
+        f"ImportError: {MESSAGE}: No such file or directory",
+        f"trainer-1  | 2026-11-24T10:00:00.123Z {MESSAGE}",
+        f"\x1b[31m{MESSAGE}\x1b[0m",
+        "lib\x1b[1mcudart.so.12: cannot open\x1b[0m shared object file",
+        f"> {MESSAGE}",
+        f"{MESSAGE}\r",
+        f"  0%|   | 0/10\r 10%|#  | 1/10\rImportError: {MESSAGE}",
+        "libcudart.so.12: cannot open shared object\nfile: No such file or directory",
+        "ImportError: libcudart.so.12: cannot open sha\nred object file: No such file or directory",
+        f"[rank0]: {MESSAGE}",
+        f"日本語のログ {MESSAGE} エラー",
+        f"\ufeff{MESSAGE}",
+    ],
+)
+def test_however_it_is_pasted(text: str, small: Base) -> None:
+    assert found(text, small) == [(1, LIBRARY)]
+
+
+def test_quotes_and_entities() -> None:
+    entry = ENTRY.replace(
+        "(?P<library>lib\\w+\\.so\\.\\d+): cannot open shared object file", 'select device driver "(?P<driver>\\w*)" with'
+    )
+    base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
+    for text in ('select device driver \\"cdi\\" with', "select device driver &quot;cdi&quot; with", "select device driver “cdi” with"):
+        assert found(text, base) == [(1, {"driver": "cdi"})]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_wide_encodings(encoding: str, small: Base) -> None:
+    assert found(f"one\ntwo {MESSAGE}\n".encode(encoding), small) == [(2, LIBRARY)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'    raise ImportError("{MESSAGE}")',
+        f"# see {MESSAGE}",
+        f'if "{MESSAGE}" in str(error):',
+        f'logger.error("{MESSAGE}")',
+        f"If you see {MESSAGE}, install the runtime",
+        MESSAGE.replace("libcudart", "libignored"),
+        "libcudart.so.12: can open shared object file",
+        "a\nlibcudart.so.12: cannot open\nERROR: something else\nshared object file",
+        "",
+    ],
+)
+def test_what_is_not_the_fault(text: str, small: Base) -> None:
+    assert found(text, small) == []
+
+
+def test_line_numbers_across_chunks(small: Base) -> None:
+    data = b"x\n" * 5000 + MESSAGE.encode() + b"\n" + b"y\n" * 5000
+    scan = patterns_of(small).scan(whole_lines(io.BytesIO(data), chunk=1000), "log")
+    assert findings(scan, small)[0].evidence[0].line == 5001
+    assert scan.lines == 10001
+
+
+def test_a_line_longer_than_a_chunk(small: Base) -> None:
+    data = b"x" * 50_000 + MESSAGE.encode() + b"y" * 50_000
+    scan = patterns_of(small).scan(whole_lines(io.BytesIO(data), chunk=4096), "log")
+    assert [item.values for item in findings(scan, small)] == [LIBRARY]
+
+
+def test_one_huge_line(small: Base) -> None:
+    data = b"x " * (25 << 20) + MESSAGE.encode()
+    assert found(data, small)[0][1] == LIBRARY
+
+
+def test_a_flood_keeps_few_and_hides_nothing(small: Base) -> None:
+    flood = (MESSAGE.replace("12", "11") + "\n") * 200_000
+    scan = patterns_of(small).scan(whole_lines(io.BytesIO(flood.encode()), chunk=1 << 20), "log")
+    assert all(len(hits) <= HITS for hits in scan.hits.values())
+    assert findings(scan, small)[0].values == {"library": "libcudart.so.11"}
+
+
+def test_near_and_unless() -> None:
+    base = Base({"lib-cudart-missing": parse_entry(NEAR, "lib-cudart-missing.md")})
+    assert found(f"flash_attn\n\n{MESSAGE}", base)
+    assert not found(f"flash_attn\n\n\n{MESSAGE}", base)
+    assert not found(f"flash_attn\n{MESSAGE}\n\n\nout of memory", base)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes(data: bytes) -> None:
+    small = Base({"lib-cudart-missing": parse_entry(ENTRY, "lib-cudart-missing.md")})
+    scan = PATTERNS.scan(whole_lines(io.BytesIO(data)), "log")
+    assert scan.size >= 0
+    assert len(findings(scan, small)) <= 1
+
+
+PATTERNS = Patterns([parse_entry(ENTRY, "lib-cudart-missing.md")])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals"),
+    [
+        ("no kernel image", {"no kernel image"}),
+        (r"GLIBC_2\.\d+' not found", {"' not found"}),
+        (r"(?:libcublas|libcufft)\.so", {"libcublas", "libcufft"}),
+        (r"(?i)Out Of Memory", {"out of memory"}),
+        (r"(?P<name>abcdef)?ghijkl", {"ghijkl"}),
+        (r"x+(?:abcd)+", {"abcd"}),
+    ],
+)
+def test_required_literals(pattern: str, literals: set[str]) -> None:
+    assert required(pattern)[0] == literals
+
+
+@pytest.mark.parametrize("pattern", [r"\d+", "abc", r"(?:abcdef|\d+)", r"(?:abcdef)?", "(unclosed"])
+def test_patterns_without_a_literal_are_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"literal|malformed"):
+        required(pattern)
