@@ -19,8 +19,6 @@ else:
     import sre_parse as parser
 
 SHORTEST = 4
-BARRIER = (codes.AT, None)
-"""An item that is no literal text."""
 
 
 def required(pattern: str) -> tuple[frozenset[str], bool]:
@@ -36,7 +34,8 @@ def required(pattern: str) -> tuple[frozenset[str], bool]:
     found = _required(parsed)
     if not found or min(map(len, found)) < SHORTEST:
         raise ValueError(f"the pattern needs a literal text of {SHORTEST} characters or more that every match contains")
-    caseless = bool(parsed.state.flags & re.IGNORECASE)
+    # A group may ignore case alone, (?i:…): looking for all of it in any case only makes more candidates.
+    caseless = bool(parsed.state.flags & re.IGNORECASE) or "(?i" in pattern
     return (frozenset(text.lower() for text in found) if caseless else found), caseless
 
 
@@ -44,7 +43,7 @@ def _required(items: Any) -> frozenset[str]:
     """The best set for a sequence: the one whose shortest literal is longest. Empty: none."""
     candidates: list[frozenset[str]] = []
     run = ""
-    for code, argument in [*_flat(items), BARRIER]:
+    for code, argument in [*_flat(items), (codes.AT, None)]:
         if code is codes.LITERAL:
             run += chr(argument)
             continue
@@ -61,12 +60,10 @@ def _required(items: Any) -> frozenset[str]:
 def _flat(items: Any) -> Iterator[tuple[Any, Any]]:
     """The items with groups opened: a group in a sequence is as mandatory as its neighbours."""
     for code, argument in items:
-        if code is not codes.SUBPATTERN:
-            yield code, argument
-        elif argument[1] & re.IGNORECASE:
-            yield BARRIER
-        else:
+        if code is codes.SUBPATTERN:
             yield from _flat(argument[-1])
+        else:
+            yield code, argument
 
 
 def _beginning(branch: Any) -> str:
