@@ -107,7 +107,8 @@ def test_rules(name: str) -> None:
 
 
 def test_pci_ids() -> None:
-    owners = Counter(pci for gpu in (*data.nvidia_gpus(), *data.amd_gpus()) for pci in gpu.pci_ids)
+    ids = [gpu.pci_ids for gpu in data.nvidia_gpus()] + [gpu.pci_ids for gpu in data.amd_gpus()]
+    owners = Counter(pci for board in ids for pci in board)
     assert [pci for pci, count in owners.items() if count > 1] == []
     assert all(re.fullmatch(r"10de:[0-9a-f]{4}", pci) for gpu in data.nvidia_gpus() for pci in gpu.pci_ids)
     assert all(re.fullmatch(r"1002:[0-9a-f]{4}", pci) for gpu in data.amd_gpus() for pci in gpu.pci_ids)
