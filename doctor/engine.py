@@ -26,7 +26,6 @@ from doctor.probes.system import System
 from doctor.report import Outcome, Report
 from doctor.runline import correct
 from doctor.snapshot import Reading, Snapshot, Target
-from doctor.text import decode
 from doctor.values import derive
 from doctor.version import __version__
 
@@ -87,7 +86,7 @@ def run(
     A probe that overruns its time is left behind: its thread is a daemon, and the report says so.
     """
     wanted = [probe for probe in probes if target.container or not probe.needs_container]
-    snapshot = Snapshot(now(), __version__, target, dict(_logs(system, target)))
+    snapshot = Snapshot(now(), __version__, target)
     results: queue.Queue[tuple[Probe, Reading | None]] = queue.Queue()
     started = time.monotonic()
     for probe in wanted:
@@ -166,15 +165,6 @@ def _collect(
             return [(probe, len(readings))], replace(snapshot, readings=readings)
 
 
-def _logs(system: System, target: Target) -> Iterator[tuple[str, Reading]]:
-    """Log files that were given beside the machine, as they stand."""
-    for name in target.logs:
-        with open(name, "rb") as stream:
-            data = stream.read(64 << 20)
-        key = f"log:{name}"
-        yield key, system.reading(key, "ok", decode(data))
-
-
 def _report(
     snapshot: Snapshot, outcomes: list[Outcome], found: list[Finding], base: Base, patterns: Patterns
 ) -> Report:
@@ -200,7 +190,8 @@ def _report(
 
 def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:
     """What the container's log, the engine's start error and the given logs show."""
-    texts = [(f"log {key.removeprefix('log:')}", "log", snapshot.readings[key].text) for key in snapshot.keys("log:")]
+    given = [snapshot.readings[key] for key in snapshot.keys("log:")]
+    texts = [(f"log {one.key.removeprefix('log:')}", "log", one.text) for one in given if one.state == "ok"]
     if facts.container:
         texts.append((f"start error of {facts.container.name}", "engine", facts.container.error))
         log = snapshot.get("docker:log")

@@ -179,6 +179,10 @@ def test_ptx_on_devices(target: str, device: str, runs: str) -> None:
         ("9.9", "580.65.06", "unknown"),
         (None, "580.65.06", "unknown"),
         ("8.4", "nonsense", "unknown"),
+        ("8.6", "565.57.01", "jit"),
+        ("9.5", "620.10", "unknown"),  # that R620 is made for CUDA 13.5 is not confirmed
+        ("9.4", "620.10", "jit"),
+        ("9.5", "900.1", "unknown"),
         ("8.4", "900.1", "jit"),  # a later driver reads whatever an earlier one does
     ],
 )
@@ -402,7 +406,8 @@ def test_branches_and_toolkits_of_devices() -> None:
         ("gfx1201", "7.0.2", "supported"),
         ("gfx1101", "6.4", "unknown"),
         ("gfx1031", "7.1", "unsupported"),
-        ("gfx942", "7.2", "unknown"),
+        ("gfx942", "7.2.2", "supported"),
+        ("gfx90a", "7.2", "unknown"),
         ("gfx1151", "7.14.0", "supported"),
         ("gfx9999", "7.1", "unknown"),
         ("gfx942", "latest", "unknown"),

@@ -77,8 +77,17 @@ def test_a_whole_entry() -> None:
     fix = entry.fixes[0]
     assert (entry.id, entry.severity, entry.matchers[0].at) == ("our-thing", "error", 6)
     assert (fix.where, fix.risk, fix.when) == ("host", "restart", {"distro": ("debian", "ubuntu")})
-    assert (fix.commands, fix.verify, fix.undo, fix.text) == (("mend <thing>",), ("thing --check",), ("unmend",), "First stop it.")
-    assert (entry.causes[0].title, entry.causes[0].commands, entry.ask) == ("wear", ("thing --age",), ("thing --status",))
+    assert (fix.commands, fix.verify, fix.undo, fix.text) == (
+        ("mend <thing>",),
+        ("thing --check",),
+        ("unmend",),
+        "First stop it.",
+    )
+    assert (entry.causes[0].title, entry.causes[0].commands, entry.ask) == (
+        "wear",
+        ("thing --age",),
+        ("thing --status",),
+    )
     assert [(one.fault, one.near_miss, one.values) for one in entry.examples] == [
         ("our-thing", False, {"name": "one"}), ("none", True, {}),
     ]  # fmt: skip
@@ -148,7 +157,7 @@ def test_a_broken_own_entry_breaks_nothing(tmp_path: Path) -> None:
 def test_an_own_entry_replaces_or_extends(tmp_path: Path) -> None:
     ours = shipped().entries["cuda-no-kernel-image"]
     (tmp_path / "cuda-no-kernel-image.md").write_text(
-        '+++\nextends = true\n\n[[match]]\nline = \'\'\'our launcher found no kernel\'\'\'\nsure = "certain"\n+++\n\n'
+        "+++\nextends = true\n\n[[match]]\nline = '''our launcher found no kernel'''\nsure = \"certain\"\n+++\n\n"
         "## Fix: our base image\nwhere: dockerfile · risk: safe\n\n```sh\nuse our-base\n```\n"
     )
     extended = load([tmp_path]).entries["cuda-no-kernel-image"]

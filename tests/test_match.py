@@ -78,10 +78,15 @@ def test_however_it_is_pasted(text: str, small: Base) -> None:
 
 def test_quotes_and_entities() -> None:
     entry = ENTRY.replace(
-        "(?P<library>lib\\w+\\.so\\.\\d+): cannot open shared object file", 'select device driver "(?P<driver>\\w*)" with'
+        "(?P<library>lib\\w+\\.so\\.\\d+): cannot open shared object file",
+        'select device driver "(?P<driver>\\w*)" with',
     )
     base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
-    for text in ('select device driver \\"cdi\\" with', "select device driver &quot;cdi&quot; with", "select device driver “cdi” with"):
+    for text in (
+        'select device driver \\"cdi\\" with',
+        "select device driver &quot;cdi&quot; with",
+        "select device driver “cdi” with",
+    ):
         assert found(text, base) == [(1, {"driver": "cdi"})]
 
 

@@ -80,7 +80,10 @@ def test_no_planted_secret_in_the_file(tmp_path: Path) -> None:
         (b"\x1f\x8bbroken", "damaged gzip"),
         (json.dumps({**asdict(snapshot()), "format": 99}).encode(), "format 99"),
         (json.dumps({**asdict(snapshot()), "readings": {"a": {"key": "a"}}}).encode(), "damaged snapshot"),
-        (json.dumps({**asdict(snapshot()), "readings": {"a": {"key": "a", "state": "odd"}}}).encode(), "damaged snapshot"),
+        (
+            json.dumps({**asdict(snapshot()), "readings": {"a": {"key": "a", "state": "odd"}}}).encode(),
+            "damaged snapshot",
+        ),
         (json.dumps({**asdict(snapshot()), "target": 7}).encode(), "damaged snapshot"),
         (b"[" * 100_000, "not JSON"),
     ],

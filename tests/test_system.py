@@ -41,7 +41,9 @@ def test_a_hanging_command_is_a_timeout(quick: System) -> None:
 
 
 def test_a_command_that_ignores_being_asked_is_killed(quick: System) -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
+    )
     reading = System(patience=0.2).command(PYTHON, "-c", code)
     assert reading.state == "timeout"
     assert reading.text == "here\n"

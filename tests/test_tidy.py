@@ -20,7 +20,20 @@ from doctor.runline import CHANGES
 
 ROOT = Path(__file__).parent.parent
 CHECK_IMPORTS = ("doctor.check", "doctor.facts", "doctor.finding", "doctor.arch", "doctor.gpus", "doctor.data")
-TOUCHING = {"os", "subprocess", "pathlib", "docker", "time", "socket", "shutil", "io", "requests", "urllib", "psutil", "tempfile"}
+TOUCHING = {
+    "os",
+    "subprocess",
+    "pathlib",
+    "docker",
+    "time",
+    "socket",
+    "shutil",
+    "io",
+    "requests",
+    "urllib",
+    "psutil",
+    "tempfile",
+}
 # Modules that nothing below them may import: the street's later houses.
 LATER = {
     "doctor/facts": ("doctor.check", "doctor.match", "doctor.diagnose", "doctor.report", "doctor.engine", "doctor.render",
@@ -144,7 +157,9 @@ def test_entry(entry: Entry) -> None:
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
 def test_commands_are_shell(entry: Entry) -> None:
     """Every sh fence is shell grammar once its blanks are filled."""
-    fences = [c for fix in entry.fixes if fix.language in ("sh", "bash", "") for c in (*fix.commands, *fix.verify, *fix.undo)]
+    fences = [
+        c for fix in entry.fixes if fix.language in ("sh", "bash", "") for c in (*fix.commands, *fix.verify, *fix.undo)
+    ]
     fences += [command for cause in entry.causes for command in cause.commands] + list(entry.ask)
     for fence in fences:
         text = re.sub(r"<[A-Za-z][^<>\n]*>", "blank", BLANK.sub("value", fence))
@@ -175,7 +190,9 @@ def test_nothing_names_a_machine_or_a_registry() -> None:
     names = listed.stdout.split("\n") if listed.returncode == 0 else []
     if not any(names):
         pytest.skip("not a git checkout")
-    hosts = "|".join(re.escape(name) for name in ("files.python" + "hosted.org", "pypi" + ".org/simple", "deb." + "debian.org"))
+    hosts = "|".join(
+        re.escape(name) for name in ("files.python" + "hosted.org", "pypi" + ".org/simple", "deb." + "debian.org")
+    )
     wrong = re.compile(rf"(?<![\w.])/(?:work|root/\.pyenv)/|{hosts}")
     for name in filter(None, names):
         path = ROOT / name

@@ -117,6 +117,9 @@ def examine(
     image: str | None = None,
 ) -> Iterator[Event]:
     """Run the probes on the live system, with progress on stderr where that is a terminal."""
+    for name in options.log:
+        if not os.access(name, os.R_OK):
+            raise UsageError(f"--log {name}: there is no such file, or it cannot be read")
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
     target = Target(options.container, image, tuple(options.log), options.root)
     progress = _Progress(sys.stderr.isatty() and not options.quiet)

@@ -116,12 +116,18 @@ def _wait_for(made: Lab, daemon: subprocess.Popen[bytes], log: Path) -> None:
 
 def _build_images(made: Lab) -> None:
     programs = _compile(made.folder)
-    libc = _libraries("/lib64/ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0")
+    libc = _libraries(
+        "/lib64/ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0"
+    )
     arm = {"opt/program": _arm64_program()}
     _import(made, "lab/plain", {**libc, **programs})
     _import(made, "lab/cudart", {**libc, **programs, "usr/lib/x86_64-linux-gnu/libcudart.so.12": _cudart(made.folder)})
     _import(made, "lab/arm64", arm)
-    cuda = ("ENV CUDA_VERSION=12.4.1", "ENV NVIDIA_VISIBLE_DEVICES=all", "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility")
+    cuda = (
+        "ENV CUDA_VERSION=12.4.1",
+        "ENV NVIDIA_VISIBLE_DEVICES=all",
+        "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+    )
     _import(made, "lab/cuda", {**libc, **programs}, *cuda)
     _import(made, "lab/rocm", {**libc, **programs}, "ENV ROCM_PATH=/opt/rocm", "ENV PYTORCH_ROCM_ARCH=gfx90a;gfx942")
 

@@ -1,0 +1,197 @@
+"""The command line as scripts rely on it: exit codes, one-line errors, stdout for the answer alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from doctor.__main__ import VERBS
+
+FAULTY = "RuntimeError: CUDA error: no kernel image is available for execution on the device\n"
+SCHEMA = json.loads((Path(__file__).parent.parent / "doctor/report.schema.json").read_text())
+
+
+def doctor(*words: str, text: str | bytes = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    data = text.encode() if isinstance(text, str) else text
+    done = subprocess.run(
+        [sys.executable, "-m", "doctor", *words], input=data, capture_output=True, timeout=60, check=False,
+        env={**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock", **environment},
+    )  # fmt: skip
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("gpu-doctor: ")
+    for word in words:
+        assert word in done.stderr
+
+
+def test_version() -> None:
+    assert doctor("--version").stdout.startswith("gpu-doctor 0.")
+
+
+def test_help_names_the_verbs() -> None:
+    said = doctor("--help")
+    assert said.returncode == 0
+    assert "check --container" in said.stdout
+
+
+@pytest.mark.parametrize("verb", ["check", "explain", "record", "replay", "knowledge", "checks"])
+def test_each_verb_has_help_with_examples(verb: str) -> None:
+    said = doctor(verb, "--help")
+    assert said.returncode == 0
+    assert "example" in said.stdout
+    assert VERBS[verb].split(";")[0].lower()[:20] in said.stdout.lower()
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_start_up_imports_nothing_heavy(word: str) -> None:
+    code = (
+        "import sys; sys.argv = ['gpu-doctor', sys.argv[1]]\n"
+        "from doctor.__main__ import main; main()\n"
+        "heavy = {'textual', 'docker', 'elftools', 'rich', 'requests', 'hyperscan', 're2', 'dataclasses', 'argparse', 'psutil'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith("HEAVY []\n")
+
+
+def test_explain_a_fault_and_its_report() -> None:
+    done = doctor("explain", "--json", "-", text=FAULTY)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert report["findings"][0]["fault"] == "cuda-no-kernel-image"
+    assert report["subject"] == {"kind": "log", "name": "standard input"}
+    assert report["summary"]["errors"] == 1
+
+
+def test_a_healthy_log_is_a_good_answer() -> None:
+    done = doctor("explain", "--json", text="CUDA available: True\nepoch 1 loss 0.5\n")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert (report["findings"], report["summary"]["verdict"]) == ([], "none")
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 1), ("warning", 1), ("never", 0)])
+def test_fail_on(fail_on: str, code: int) -> None:
+    assert doctor("explain", "--fail-on", fail_on, text=FAULTY).returncode == code
+
+
+def test_text_has_what_why_and_what_to_do_in_that_order() -> None:
+    said = doctor("explain", text=FAULTY).stdout
+    assert "\x1b" not in said
+    assert said.index("✗ FAIL") < said.index("Why we think so") < said.index("Fix:")
+    assert said.rstrip().endswith("[cuda-no-kernel-image]")
+
+
+def test_colour_only_where_it_is_wanted() -> None:
+    assert "\x1b[" in doctor("explain", "--color", "always", text=FAULTY).stdout
+    assert "\x1b[" in doctor("explain", text=FAULTY, FORCE_COLOR="1").stdout
+    assert "\x1b[" not in doctor("explain", text=FAULTY, FORCE_COLOR="1", NO_COLOR="1").stdout
+    assert "\x1b[" in doctor("explain", text=FAULTY, FORCE_COLOR="1", NO_COLOR="").stdout
+
+
+def test_a_plain_locale() -> None:
+    done = doctor("explain", text=FAULTY, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 1
+    assert done.stdout.isascii()
+    assert "x FAIL" in done.stdout
+
+
+def test_check_with_nothing_to_look_at(tmp_path: Path) -> None:
+    """No engine, no HOME, an empty PATH: the report still comes, and says what was not seen."""
+    done = doctor("check", "--json", HOME="/nonexistent", PATH="/nonexistent")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert done.returncode in (0, 1, 3)
+    assert any("engine" in row for row in report["not_examined"])
+    assert {one["state"] for one in report["checks"]} <= {"passed", "found", "skipped"}
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(100))
+    (tmp_path / "snapshot.gz").write_text('{"format": 99, "readings": {}, "tool_version": "9.9"}')
+    (tmp_path / "there").write_text("mine")
+    one_line_error(doctor("chekc"), "did you mean", "check")
+    one_line_error(doctor("explain", "no-such.log"), "no-such.log", "No such file")
+    one_line_error(doctor("explain", str(tmp_path)), "triage")
+    one_line_error(doctor("explain", str(tmp_path / "program")), "ELF")
+    one_line_error(doctor("replay", str(tmp_path / "snapshot.gz")), "format 99", "9.9")
+    one_line_error(doctor("replay", str(tmp_path / "program")), "not a gpu-doctor snapshot")
+    one_line_error(doctor("record", "-o", str(tmp_path / "there")), "--force")
+    one_line_error(doctor("check", "--only", "no-such-check"), "matches no check")
+    one_line_error(doctor("check", "--container", "x"), "'x'", "engine")
+    one_line_error(doctor("check", "--log", "no-such.log"), "no-such.log")
+    one_line_error(doctor("check", "--frobnicate"), "--frobnicate")
+    one_line_error(doctor("explain", "--knowledge", "no-such-folder"), "no such folder")
+    one_line_error(doctor("knowledge", "show", "cuda-no-kernel-imag"), "did you mean cuda-no-kernel-image")
+    one_line_error(doctor("knowledge", "search", "xyzzyplugh"), "xyzzyplugh")
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_output_goes_to_the_file_and_is_never_half(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    done = doctor("explain", "--json", "--output", str(file), text=FAULTY)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert json.loads(file.read_text())["findings"]
+    one_line_error(doctor("explain", "--output", str(tmp_path / "no" / "report"), text=FAULTY), "cannot be written")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_quiet_says_nothing_when_nothing_is_wrong() -> None:
+    assert doctor("explain", "--quiet", text="fine\n").stdout == ""
+    assert doctor("explain", "--quiet", text=FAULTY).stdout
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = f"{sys.executable} -m doctor knowledge list | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+
+
+def test_ctrl_c() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doctor", "explain", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"a line\n")
+    process.stdin.flush()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert said.count(b"\n") == 1
+
+
+def test_knowledge_new_and_test(tmp_path: Path) -> None:
+    made = doctor("knowledge", "new", "our-thing", "--knowledge", str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    tested = doctor("knowledge", "test", str(tmp_path))
+    assert tested.returncode == 0, tested.stdout
+    assert tested.stdout.endswith("2 examples, 0 failed\n")
+    (tmp_path / "our-thing.md").write_text(
+        (tmp_path / "our-thing.md").read_text().replace("error: the words", "error: no words")
+    )
+    failed = doctor("knowledge", "test", str(tmp_path))
+    assert failed.returncode == 1
+    assert f"{tmp_path}/our-thing.md:" in failed.stdout
+    one_line_error(doctor("knowledge", "new", "our-thing", "--knowledge", str(tmp_path)), "exists")
