@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor import data
-from doctor.data.cuda import cuda_for_driver, cuda_reads_ptx, version
+from doctor.data.cuda import cuda_for_driver, cuda_reads_ptx, driver_supports_cuda, version
 
 Runs = Literal["yes", "jit", "no", "unknown"]
 
@@ -182,21 +182,13 @@ def _with_driver(fits: Answer, isa: str | None, driver: str) -> Answer:
     if have is None or need is None:
         missing = f"driver {driver}" if have is None else f"PTX version {isa}" if isa else "its PTX version"
         return Answer("unknown", fits.by, f"{fits.because}, but {missing} is not known here", "ptx-driver")
-    if version(have) >= version(need):
+    if driver_supports_cuda(driver, need) == "yes":
         return Answer("jit", fits.by, fits.because, "ptx-driver")
-    if _newer_than_facts(driver):
-        return Answer(
-            "unknown",
-            fits.by,
-            f"PTX {isa} needs CUDA {need}; driver {driver} is newer than the facts",
-            "ptx-driver",
-        )
-    because = f"PTX {isa} needs a driver for CUDA {need}, driver {driver} is for {have}"
-    return Answer("no", None, because, "ptx-driver")
-
-
-def _newer_than_facts(driver: str) -> bool:
-    return version(driver)[0] > data.driver_branches()[-1].branch
+    because = f"PTX {isa} needs a driver for CUDA {need}"
+    # A driver newer than the facts, or one whose CUDA version is not confirmed, may well read it.
+    if version(have) >= version(need) or version(driver)[0] > data.driver_branches()[-1].branch:
+        return Answer("unknown", fits.by, f"{because}; whether driver {driver} is one is not known", "ptx-driver")
+    return Answer("no", None, f"{because}, driver {driver} is for {have}", "ptx-driver")
 
 
 def cuda_code_runs(
