@@ -19,10 +19,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from doctor.binary.reader import Damaged
+from doctor.loader.files import Files, Header
 from doctor.loader.ldconfig import matches, read_text
-from doctor.loader.search import Header
-from doctor.tree import Found, Paths, join
+from doctor.tree import Paths, join
 
 
 class Preloaded(NamedTuple):
@@ -124,6 +123,14 @@ FRAMEWORKS = (
         how="preloaded by jax",
     ),
     Framework(
+        marker="triton/_C/libtriton.so",
+        opens=("triton/_C/libtriton.so",),
+        by_hand=(),
+        serves=("triton",),
+        own=("libtriton",),
+        how="preloaded by triton",
+    ),
+    Framework(
         marker="cuda/pathfinder",
         opens=(),
         by_hand=("nvidia/*/lib/*.so.*[0-9]",),
@@ -142,6 +149,24 @@ FRAMEWORKS = (
 )
 
 
+# Plug-ins that their owner tries to open and does without. What only they need is not missing from an image.
+# https://docs.nvidia.com/nvshmem/api/gen/env.html (NVSHMEM_BOOTSTRAP, NVSHMEM_REMOTE_TRANSPORT),
+# https://docs.nvidia.com/gpudirect-storage/configuration-guide/index.html (RDMA),
+# https://onnxruntime.ai/docs/execution-providers/ (a provider is opened when a session asks for it)
+OPTIONAL = (
+    (r"nvshmem_bootstrap_.*\.so[.0-9]*", "a start-up method of NVSHMEM that must be asked for"),
+    (r"nvshmem_transport_.*\.so[.0-9]*", "a network transport of NVSHMEM"),
+    (r"libcufile_rdma\.so[.0-9]*", "cuFile's access to storage over RDMA"),
+    (r"libonnxruntime_providers_tensorrt\.so", "ONNX Runtime's TensorRT provider"),
+)
+
+
+def optional(path: str) -> str | None:
+    """What the plug-in at `path` is for, if its owner does without it; None for any other file."""
+    name = path.rpartition("/")[2]
+    return next((purpose for pattern, purpose in OPTIONAL if re.fullmatch(pattern, name)), None)
+
+
 def packages_folder(path: str) -> str | None:
     """The folder of Python packages that `path` lies in."""
     match = re.match(r"(.*/(?:site|dist)-packages)/", path)
@@ -154,10 +179,10 @@ Closure = Callable[[str, Callable[[str], Preloaded | None]], list[Preloaded]]
 class Preloads:
     """What the frameworks of one tree load by hand; each framework is looked into once."""
 
-    def __init__(self, paths: Paths, header: Callable[[Found], Header], closure: Closure) -> None:
+    def __init__(self, paths: Paths, files: Files, closure: Closure) -> None:
         """`closure` gives all that is loaded along with a library, with a last resort for what is not found."""
         self._paths = paths
-        self._header = header
+        self._files = files
         self._closure = closure
         self._known: dict[tuple[str, str], dict[str, Preloaded]] = {}
 
@@ -188,7 +213,9 @@ class Preloads:
         by_hand: dict[str, Preloaded] = {}
         for pattern in framework.by_hand:
             for path in matches(self._paths, join(packages, pattern)):
-                self._open(path, framework.how, by_hand)
+                opened = self._files.at(path)
+                if opened is not None:
+                    _name(by_hand, Preloaded(path, opened[0].path, opened[1], ""), framework.how)
         along: dict[str, Preloaded] = {}
         asked: set[str] = set()
 
@@ -215,15 +242,6 @@ class Preloads:
             for name, found in by_hand.items()
             if "/_rocm_sdk_" in found.path or name.partition(".so")[0] in always
         }
-
-    def _open(self, path: str, how: str, known: dict[str, Preloaded]) -> None:
-        try:
-            found = self._paths.resolve(path)
-            if found is not None:
-                _name(known, Preloaded(path, found.path, self._header(found), how), how)
-        except (Damaged, OSError):
-            # A library that cannot be opened is not preloaded; that it is broken is told where it is read for itself.
-            return
 
     def _exists(self, path: str) -> bool:
         try:

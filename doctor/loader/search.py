@@ -24,9 +24,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from doctor.binary.elf import ET_DYN, ET_EXEC, ElfFile
+from doctor.binary.elf import ET_DYN, ET_EXEC
 from doctor.binary.reader import Damaged, Reader
+from doctor.loader.files import Header
 from doctor.loader.ldconfig import CACHE, by_name, parse_cache, read_text
+from doctor.loader.resolution import Place
 from doctor.tree import Found, Paths, join
 
 Kind = Literal["rpath", "LD_LIBRARY_PATH", "runpath", "ld.so.cache", "ld-musl path", "default path", "as written"]
@@ -74,53 +76,12 @@ MAX_STEPS = 256
 MAX_FOLDERS = 4_096
 
 
-class Header(NamedTuple):
-    """What the loader reads of a file. The names are those of `ElfFile`."""
-
-    type: int
-    machine: str
-    bits: int
-    little_endian: bool
-    soname: str | None
-    needed: tuple[str, ...]
-    rpath: tuple[str, ...]
-    runpath: tuple[str, ...]
-    interpreter: str | None
-    needs_versions: Mapping[str, tuple[str, ...]]
-    defines_versions: frozenset[str]
-
-    @classmethod
-    def of(cls, elf: ElfFile) -> Header:
-        return cls(
-            elf.type,
-            elf.machine,
-            elf.bits,
-            elf.little_endian,
-            elf.soname,
-            elf.needed,
-            elf.rpath,
-            elf.runpath,
-            elf.interpreter,
-            elf.needs_versions,
-            frozenset(elf.defines_versions),
-        )
-
-
 class Step(NamedTuple):
     """A list of folders that is searched in one go. `how` says whose it is: "runpath of /usr/bin/x"."""
 
     kind: Kind
     how: str
     folders: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One place that was searched: how the loader came to it, the path it tried and what it met there."""
-
-    how: str
-    path: str
-    outcome: str
 
 
 class Hit(NamedTuple):
