@@ -139,10 +139,11 @@ class Paths:
         links = 0
         while rest:
             name = rest.pop()
-            if name in ("", "."):
-                continue
+            # Even `.` and a trailing slash ask for a folder.
             if node is None or node.kind != "dir":
                 return None
+            if name in ("", "."):
+                continue
             if name == "..":
                 del at[-1:]
                 node = self.tree.lookup("/" + "/".join(at))
@@ -161,9 +162,7 @@ class Paths:
                 del at[0 if target.startswith("/") else -1 :]
                 rest += target.split("/")[::-1]
                 node = self.tree.lookup("/" + "/".join(at))
-        if node is None or (path.endswith("/") and node.kind != "dir"):
-            return None
-        return Found("/" + "/".join(at), node)
+        return None if node is None else Found("/" + "/".join(at), node)
 
 
 def resolve(tree: Tree, path: str) -> Found | None:

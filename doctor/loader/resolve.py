@@ -66,7 +66,9 @@ def resolve_image(
     raises TooLarge for one beyond all measure. The rest is as for `resolve`.
     """
     session = _Session(tree, environment, working_directory, headers or {})
-    files = session.files.runnable(session.files.candidates() if paths is None else paths, machine)
+    paths = session.files.candidates() if paths is None else paths
+    # The answer does not depend on the order in which the files are given.
+    files = session.files.runnable(sorted(paths), machine)
     session.remember_names(files)
     for file, header in files.items():
         if header.interpreter:
