@@ -1,0 +1,146 @@
+"""Writing files: the report in every format the command line has, and a snapshot after showing what is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from doctor.errors import UsageError
+from doctor.render import RENDERERS
+from doctor.render.appearance import Appearance
+from doctor.report import Report
+from doctor.snapshot import Snapshot, dump, save
+from doctor.tui.literal import clean, cut
+from doctor.tui.rows import Lines, Row, Rows
+
+SUFFIXES = {"text": "txt", "markdown": "md"}
+ON_FILE = Appearance(color=False, unicode=True, width=100, verbose=True)
+
+
+def write_new(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file that is not there yet, whole or not at all, readable by its owner alone. Raises UsageError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if replace else os.O_EXCL)
+    try:
+        descriptor = os.open(path, flags, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists; choose another name") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def file_name(report: Report, form: str) -> str:
+    """A name for the report that no shell trips over."""
+    subject = re.sub(r"[^\w.-]+", "-", Path(report.name).name).strip("-.") or "report"
+    return f"gpu-doctor-{subject[:60]}.{SUFFIXES.get(form, form)}"
+
+
+class _Dialog(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", id="dialog.cancel-it")]
+
+    def action_cancel(self) -> None:
+        self.dismiss()
+
+    def problem(self, text: str) -> None:
+        self.query_one("#problem", Static).update(clean(text))
+
+    def done(self, text: str) -> None:
+        self.app.notify(clean(text), markup=False)
+        self.dismiss()
+
+
+class ExportDialog(_Dialog):
+    """Which format, and where."""
+
+    def __init__(self, *reports: Report) -> None:
+        super().__init__()
+        self._reports = reports
+        self._forms = list(RENDERERS)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall") as box:
+            box.border_title = "Export the report"
+            forms = Rows(id="forms", title="Format", classes="pane")
+            forms.show(Lines(self._forms, lambda form, width: ((f" {form}", ""),)))
+            yield forms
+            yield Static(" File", markup=False)
+            yield Input(str(Path.cwd() / file_name(self._reports[0], self._forms[0])), id="path")
+            yield Static("", id="problem", markup=False)
+            yield Static(" ↑ ↓ format   tab file   enter write   esc leave", classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#forms", Rows).cursor = self._forms.index("markdown") if "markdown" in self._forms else 0
+        self.query_one("#forms", Rows).focus()
+
+    @on(Rows.Moved)
+    def _form_moved(self, message: Rows.Moved) -> None:
+        field = self.query_one("#path", Input)
+        old = Path(field.value)
+        field.value = str(old.with_name(file_name(self._reports[0], self._forms[message.index])))
+
+    def key_enter(self) -> None:
+        self._write()
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        form = self._forms[self.query_one("#forms", Rows).cursor]
+        path = Path(os.path.expanduser(self.query_one("#path", Input).value.strip()))
+        try:
+            write_new(path, RENDERERS[form](self._reports, ON_FILE))
+        except UsageError as error:
+            self.problem(str(error))
+            return
+        self.done(f"Written: {path}")
+
+
+class SaveDialog(_Dialog):
+    """What a snapshot holds and what was replaced in it, before it is written."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self._of = snapshot
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall") as box:
+            box.border_title = "Save a snapshot to send"
+            held = Rows(id="held", title="It holds", classes="pane")
+            readings = sorted(self._of.readings.values(), key=lambda one: one.key)
+
+            def row(index: int, width: int) -> Row:
+                one = readings[index]
+                size = f"{len(one.text)} characters" if one.state == "ok" else one.state
+                return ((" " + cut(clean(one.key), width - 22), ""), (f" {size}", "muted"))
+
+            held.show(Lines(range(len(readings)), row))
+            yield held
+            counts = ", ".join(f"{count} × {kind}" for kind, count in self._of.redactions.items()) or "nothing"
+            yield Static(f" Replaced: {counts}. No pattern knows every secret: look before you send it.", markup=False)
+            yield Input(str(Path.cwd() / "gpu-doctor-snapshot.gz"), id="path")
+            yield Static("", id="problem", markup=False)
+            yield Static(" enter write   esc leave", classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#path", Input).focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        path = Path(os.path.expanduser(event.value.strip()))
+        try:
+            save(self._of, path)
+        except UsageError as error:
+            self.problem(str(error).replace("add --force", "remove it first"))
+            return
+        self.done(f"Written: {path} ({len(dump(self._of))} bytes)")

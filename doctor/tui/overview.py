@@ -1,0 +1,429 @@
+"""The first screen: which container failed, what the checks say, what is wrong, and what to type."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Static
+
+from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady
+from doctor.facts import AREAS, parse
+from doctor.live import CauseFound, ContainersListed, EngineSilent, FailedContainer
+from doctor.report import Outcome, Report
+from doctor.snapshot import Snapshot
+from doctor.tui.answer import AnswerScreen
+from doctor.tui.blocks import Block, cards, gap, note, prose, title
+from doctor.tui.jobs import Post, iterate
+from doctor.tui.literal import clean, cut, cut_middle, wrap
+from doctor.tui.machine import machine_of
+from doctor.tui.messages import EngineTold, Examined
+from doctor.tui.rows import Cards, Lines, Row, Rows
+from doctor.tui.signs import SIGNS
+
+if TYPE_CHECKING:
+    from doctor.check import Check
+
+Shown = Literal["all", "problems", "skipped"]
+NEXT_SHOWN: dict[Shown, Shown] = {"all": "problems", "problems": "skipped", "skipped": "all"}
+AGE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something to examine."""
+
+    kind: Literal["container", "host", "paste"]
+    container: FailedContainer | None = None
+    cause: CauseFound | None = None
+
+    @property
+    def id(self) -> str:
+        return self.container.id if self.container else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A check and what is known of it."""
+
+    id: str
+    area: str
+    title: str
+    needs: tuple[str, ...]
+    """Areas that must have been looked at first."""
+    state: str = "waiting"
+    seen: str = ""
+
+
+class OverviewScreen(AnswerScreen):
+    """Which container failed, and why."""
+
+    SECTION = "overview"
+    HELP_TEXT = (
+        "Choose what failed: Enter runs the checks with that container. The checks fill in place; below them stand the "
+        "diagnosis and its first fix. y copies the commands; nothing is ever run for you."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "cycle_shown", "Problems", id="checks.cycle-shown", tooltip="All checks, problems, skipped ones"),
+        Binding("r,ctrl+r", "again", "Run again", id="checks.run-again", tooltip="Run the checks again"),
+        Binding("s", "save", "Save snapshot", id="report.save-snapshot", show=False,
+                tooltip="Write a redacted snapshot to send to someone"),
+        Binding("t", "follow", "Follow log", id="container.follow-log", show=False,
+                tooltip="Read this container's log as it grows"),
+        Binding("left_square_bracket", "other(-1)", "Previous finding", id="finding.go-previous", key_display="[",
+                show=False),
+        Binding("right_square_bracket", "other(1)", "Next finding", id="finding.go-next", key_display="]", show=False),
+        Binding("ctrl+o", "open_file", "Open file", id="file.open-path", show=False,
+                tooltip="Open a recorded snapshot or a log"),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subjects: list[Subject] = [Subject("host"), Subject("paste")]
+        self._causes: dict[str, CauseFound] = {}
+        self._touched = False
+        self._examined: Subject = self._subjects[0]
+        self._checks: list[CheckRow] = []
+        self._shown: Shown = "all"
+        self._words = ""
+        self._looking: set[str] = set()
+        self._examining = False
+        self._snapshot: Snapshot | None = None
+
+    def body(self) -> Iterable[Widget]:
+        yield Rows(id="subjects", title="What failed?")
+        yield Rows(id="checks", title="Checks")
+        yield Static("", id="seen", markup=False)
+        with Horizontal(id="answer"):
+            yield Rows(id="found", title="Diagnosis")
+            yield Rows(id="fix", title="First fix")
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        return self._snapshot
+
+    def on_mount(self) -> None:
+        self._list_subjects()
+        self._list_checks()
+        self.query_one("#subjects", Rows).focus()
+        self.watch(self.app, "ready", self._ready)
+        self.set_interval(AGE_SECONDS, self._list_subjects)
+
+    def _ready(self, ready: bool) -> None:
+        if ready:
+            self._examined = Subject("host")
+            self._subjects = [Subject("host"), Subject("paste")]
+            self._examine(self._examined)
+            self.app.jobs.start("watch", self, self._watch)
+
+    def _watch(self, post: Post, stop: threading.Event) -> None:
+        iterate(self.app.doctor.watch(stop), EngineTold, post, stop)
+
+    # What failed
+
+    @on(EngineTold)
+    def _told(self, message: EngineTold) -> None:
+        pane = self.query_one("#subjects", Rows)
+        event = message.event
+        if isinstance(event, EngineSilent):
+            pane.say(clean(event.reason))
+            return
+        if isinstance(event, CauseFound):
+            self._causes[event.id] = event
+        if isinstance(event, ContainersListed):
+            failed = len(event.failed)
+            pane.say(f"{failed} of {event.total} containers failed" if failed else f"none of {event.total} failed")
+            made = [Subject("container", one) for one in event.failed]
+            self._subjects = [*made, Subject("host"), Subject("paste")]
+        self._list_subjects()
+
+    def _list_subjects(self) -> None:
+        pane = self.query_one("#subjects", Rows)
+        before = self._shown_subjects()[pane.cursor].id if self._touched and len(pane.model) else ""
+        self._subjects = [replace(one, cause=self._causes.get(one.id)) for one in self._subjects]
+        shown = self._shown_subjects()
+        at = next((n for n, one in enumerate(shown) if one.id == before), 0)
+        self._quiet_cursor = at
+        pane.show(Lines(shown, self._subject_row), cursor=at)
+
+    def _shown_subjects(self) -> list[Subject]:
+        return self._subjects
+
+    def _subject_row(self, one: Subject, width: int) -> Row:
+        here = "▶" if one.id == self._examined.id else " "
+        if one.kind != "container" or one.container is None:
+            name, says = {
+                "host": ("This host", "run all checks on this machine"),
+                "paste": ("Paste a log", "or ctrl+o for a file: no machine needed"),
+                "container": ("", ""),
+            }[one.kind]
+            return ((f" {here} ", "accent"), (cut(name, 20), "strong"), (says, "muted"))
+        box = one.container
+        age = age_words(self.app.doctor.now() - box.ended) if box.ended and self.app.ready else ""
+        code = "" if box.exit_code is None else f"exit {box.exit_code}"
+        ended = f"{box.state}" if box.state != "exited" else code
+        cause = one.cause
+        if cause is None:
+            says, style = "…", "muted"
+        elif not cause.title:
+            says, style = "no known fault in its state and log", "muted"
+        else:
+            sign = SIGNS[cause.severity or "note"]
+            says, style = f"{sign.mark} {cause.title}", sign.style
+        row: list[tuple[str, str]] = [(f" {here} ", "accent"), (cut(clean(box.name), 19) + " ", "strong")]
+        if width >= 96:
+            row.append((cut(cut_middle(clean(box.image), 23), 24), ""))
+        row += [(cut(age, 7), "muted"), (cut(ended, 14), "")]
+        return (*row, (clean(says), style))
+
+    @on(Rows.Moved, "#subjects")
+    def _subject_moved(self, message: Rows.Moved) -> None:
+        if message.rows.has_focus and message.index != self._quiet_cursor:
+            self._touched = True
+
+    @on(Rows.Chosen, "#subjects")
+    def _subject_chosen(self, message: Rows.Chosen) -> None:
+        self._touched = True
+        one = self._subjects[message.index]
+        if one.kind == "paste":
+            self.app.switch_mode("log")
+        else:
+            self._examine(one)
+
+    # Checks
+
+    def _examine(self, subject: Subject) -> None:
+        self._examined = subject
+        self.answer = self._snapshot = None
+        self._looking = set()
+        self._examining = True
+        self._checks = sorted(map(check_row, self.app.doctor.checks()), key=lambda row: (row.area, row.id))
+        self.query_one("#subjects", Rows).refresh()
+        self._list_checks()
+        self._show_answer()
+        name = subject.container.name if subject.container else None
+
+        def work(post: Post, stop: threading.Event) -> None:
+            iterate(self.app.doctor.examine(name), Examined, post, stop)
+
+        self.app.jobs.start("examine", self, work)
+
+    @on(Examined)
+    def _event(self, message: Examined) -> None:
+        self._take(message.event)
+        self._list_checks()
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ProbeStarted):
+            self._looking.add(event.area)
+        elif isinstance(event, ProbeFinished):
+            self._looking.discard(event.area)
+        elif isinstance(event, CheckFinished):
+            self._checks = [_with(row, event.outcome) if row.id == event.outcome.check else row for row in self._checks]
+            if event.outcome.state == "found":
+                self._show_answer()
+        elif isinstance(event, ReportReady):
+            self._examining = False
+            self._looking = set()
+            self.answer, self._snapshot = event.report, event.snapshot
+            self.app.machine = machine_of(self.app.doctor.host, parse(event.snapshot))
+            self._show_answer()
+            self.refresh_bindings()
+
+    def filter_rows(self, text: str) -> None:
+        self._words = text.lower()
+        self._list_checks()
+
+    def action_cycle_shown(self) -> None:
+        self._shown = NEXT_SHOWN[self._shown]
+        self._list_checks()
+
+    def _visible(self) -> list[CheckRow]:
+        states = {"all": None, "problems": ("found", "crashed"), "skipped": ("skipped",)}[self._shown]
+        rows = [row for row in self._checks if states is None or row.state in states]
+        return [row for row in rows if self._words in f"{row.area} {row.id} {row.title} {row.seen}".lower()]
+
+    def _list_checks(self) -> None:
+        pane = self.query_one("#checks", Rows)
+        done = sum(row.state != "waiting" for row in self._checks)
+        name = self._examined.container.name if self._examined.container else ""
+        pane.title = f"Checks · container {clean(name)}" if name else "Checks"
+        if not self._checks:
+            pane.say("loading")
+        else:
+            progress = f"running {done} of {len(self._checks)}" if self._examining else _counts(self._checks)
+            pane.say(f"{progress} · f: {self._shown}")
+        pane.show(Lines(self._visible(), self._check_line))
+        self._show_seen()
+
+    def _check_line(self, row: CheckRow, width: int) -> Row:
+        state, seen = row.state, row.seen
+        if state == "waiting":
+            missing = [area for area in row.needs if area in self._looking]
+            state = "running" if missing else "waiting"
+            seen = f"reading {', '.join(missing)}" if missing else ""
+        sign = SIGNS["error" if state == "found" else state]
+        head = ((" ", ""), (sign.text, sign.style), (f"  {cut(row.area, 10)} ", "muted"))
+        if width < 90:
+            return (*head, (clean(row.title), ""))
+        style = "" if state in ("found", "passed") else "muted"
+        return (*head, (cut(clean(row.title), 42) + "  ", ""), (clean(seen), style))
+
+    @on(Rows.Moved, "#checks")
+    def _show_seen(self) -> None:
+        rows = self._visible()
+        at = self.query_one("#checks", Rows).cursor
+        self.query_one("#seen", Static).update(f" {clean(rows[at].seen)}" if at < len(rows) else "")
+
+    @on(Rows.Chosen, "#checks")
+    def _check_chosen(self, message: Rows.Chosen) -> None:
+        rows = self._visible()
+        if message.index >= len(rows) or self.answer is None:
+            return
+        row = rows[message.index]
+        faults = next((one.faults for one in self.app.doctor.checks() if one.id == row.id), ())
+        for position, item in enumerate(self.answer.diagnoses):
+            if item.finding.fault in faults and row.state == "found":
+                self.open_finding(position)
+                return
+        if row.state == "crashed":
+            self.app.copy_out(f"{row.id}\n{row.seen}")
+        elif faults:
+            self.app.open_entry(faults[0])
+
+    # The answer
+
+    def _show_answer(self) -> None:
+        found, fix = self.query_one("#found", Rows), self.query_one("#fix", Rows)
+        report = self.answer
+        if report is None:
+            rows = [row for row in self._checks if row.state == "found"]
+            found.title = "Diagnosis so far"
+            found.show(Cards(rows, _so_far_card))
+            fix.show(cards([note("The fix stands here when all has been looked at.")] if rows else [note("…")]))
+        elif report.diagnoses or report.set_aside:
+            self.show_findings(report)
+        else:
+            found.title = "Nothing found" if report.verdict == "none" else "Too little could be examined"
+            no_gpu = self.app.machine.has_no_gpu and self._examined.kind == "host"
+            if no_gpu:
+                found.title = "This machine has no NVIDIA or AMD GPU"
+            found.show(cards(list(self._no_gpu(report) if no_gpu else self._nothing(report))), cursor=0)
+            fix.title = "Next"
+            fix.show(cards(list(self._next_steps(report))), cursor=0)
+
+    def _nothing(self, report: Report) -> Iterable[Block]:
+        yield note(_counts(self._checks) + (". f shows them." if self._checks else "."))
+        yield from _not_looked_at(report)
+
+    def _no_gpu(self, report: Report) -> Iterable[Block]:
+        yield note(f"Looked at   {', '.join(self.app.machine.looked_at)}")
+        yield from _not_looked_at(report)
+        yield gap()
+        yield note(_counts(self._checks))
+
+    def _next_steps(self, report: Report) -> Iterable[Block]:
+        yield title("Still useful here" if self.app.machine.has_no_gpu else "If a container still fails")
+        yield prose(f"2  Paste its log: {self.app.entries} known faults are looked for.")
+        yield prose("3  Inspect an image against any GPU: d chooses a device.")
+        yield prose("4  Work through a folder of tickets.")
+        yield prose(f"5  Read the {self.app.entries} entries.")
+        for row in report.notes:
+            yield gap()
+            yield note(row)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("again", "follow") and self.app.recording:
+            return None
+        if action == "save" and self._snapshot is None:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_again(self) -> None:
+        if self.app.ready:
+            self._examine(self._examined)
+
+    def action_save(self) -> None:
+        from doctor.tui.export import SaveDialog
+
+        if self._snapshot:
+            self.app.push_screen(SaveDialog(self.app.doctor.shareable(self._snapshot)))
+
+    def action_follow(self) -> None:
+        from doctor.tui.log import LogScreen
+
+        one = self._subjects[self.query_one("#subjects", Rows).cursor]
+        if one.container is None:
+            self.app.say("Put the cursor on a container to follow its log.")
+            return
+        self.app.switch_mode("log")
+        if isinstance(self.app.screen, LogScreen):
+            self.app.screen.call_later(self.app.screen.follow, one.container.name)
+
+    def action_open_file(self) -> None:
+        from doctor.tui.path_dialog import PathDialog
+
+        self.app.push_screen(PathDialog("Open a recorded snapshot or a log"), self._opened)
+
+    def _opened(self, path: Path | None) -> None:
+        from doctor.errors import UsageError
+        from doctor.live import Replay
+        from doctor.snapshot import load
+        from doctor.tui.log import LogScreen
+
+        if path is None:
+            return
+        if path.suffix in (".json", ".gz"):
+            try:
+                self.app.use(Replay(load(path), path.name, lambda: self.app.doctor.base))
+            except UsageError as error:
+                self.app.say(str(error), severity="error")
+            return
+        self.app.switch_mode("log")
+        if isinstance(self.app.screen, LogScreen):
+            self.app.screen.call_later(self.app.screen.open_path, path)
+
+
+def check_row(one: Check) -> CheckRow:
+    """A check before it ran."""
+    needs = tuple(dict.fromkeys(AREAS[need.split(".")[0]] for need in one.needs))
+    return CheckRow(one.id, one.area, one.says, needs)
+
+
+def _with(row: CheckRow, outcome: Outcome) -> CheckRow:
+    seen = outcome.reason if outcome.state in ("skipped", "crashed") else outcome.says
+    if outcome.state == "crashed":
+        seen = (seen or "").strip().rpartition("\n")[2]
+    return replace(row, state=outcome.state, seen=clean(seen or ""))
+
+
+def _so_far_card(row: CheckRow, width: int) -> list[Row]:
+    sign = SIGNS["error"]
+    first: Row = ((" ", ""), (sign.text, sign.style), (f"  not so: {clean(row.title)}", "strong"))
+    return [first, *(((f"    {piece}", "muted"),) for piece in wrap(row.seen, width - 5))]
+
+
+def _not_looked_at(report: Report) -> Iterable[Block]:
+    for number, row in enumerate(report.not_examined):
+        yield note(f"{'Not looked  ' if number == 0 else ' ' * 12}{row}")
+
+
+def _counts(rows: Sequence[CheckRow]) -> str:
+    words = {"found": "found", "passed": "passed", "skipped": "skipped", "crashed": "crashed", "waiting": "waiting"}
+    counts = {word: sum(row.state == state for row in rows) for state, word in words.items()}
+    return f"{len(rows)} checks: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def age_words(seconds: float) -> str:
+    """How long ago, in one number."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "now" if seconds < 5 else f"{int(seconds)} s"

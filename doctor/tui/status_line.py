@@ -1,0 +1,88 @@
+"""The two lines at the top of every screen: which machine, and which section."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
+from textual.geometry import clamp
+from textual.widgets import Static
+
+from doctor.tui.literal import cut_middle
+from doctor.tui.machine import Machine
+from doctor.version import __version__
+
+SECTIONS = {"overview": "Overview", "log": "Log", "image": "Image", "triage": "Triage", "knowledge": "Knowledge"}
+
+
+class StatusLine(Static):
+    """The machine in one line; what fits least important last."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status", markup=False)
+        self.machine = Machine()
+        self.recording = ""
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "machine", self._tell)
+
+    def _tell(self, machine: Machine) -> None:
+        self.machine = machine
+        self.recording = getattr(self.app, "recording", "")
+        self.refresh()
+
+    def render(self) -> Content:
+        machine = self.machine
+        name = f" gpu-doctor {__version__}"
+        parts: list[tuple[str, str]] = [(name, "bold")]
+        if self.recording:
+            parts.append((f"▐ REPLAY {cut_middle(self.recording, 48)} ▌", "reverse"))
+        gpus = ", ".join(machine.gpus) if machine.gpus else "no GPU" if machine.looked_for_gpus else ""
+        words = [
+            f"host {machine.host}" if machine.host else "",
+            gpus,
+            f"driver {machine.driver}" * bool(machine.driver),
+        ]
+        words += [machine.engine, *machine.notes]
+        parts += [(word, "") for word in words if word]
+        used = 0
+        shown: list[tuple[str, str] | str] = []
+        for text, style in parts:
+            text = text if not shown else f"   {text}"
+            room = self.size.width - used
+            if cell_len(text) > room:
+                text = cut_middle(text, room) if room > 16 else ""
+            if text:
+                shown.append((text, style) if style else text)
+                used += cell_len(text)
+        return Content.assemble(*shown)
+
+
+class Sections(Static):
+    """The five sections; the present one stands between bars and in reverse."""
+
+    def __init__(self, here: str) -> None:
+        super().__init__(id="sections", markup=False)
+        self._here = here
+
+    def _labels(self) -> list[tuple[str, str]]:
+        wide = self.size.width >= 70
+        labels = []
+        for number, (mode, name) in enumerate(SECTIONS.items(), 1):
+            text = f"{number} {name}" if wide or mode == self._here else f"{number} {name[:4]}"
+            labels.append((mode, f"▐{text}▌" if mode == self._here else f" {text} "))
+        return labels
+
+    def render(self) -> Content:
+        parts: list[tuple[str, str]] = [(" ", "")]
+        for mode, text in self._labels():
+            parts += [(text, "reverse bold" if mode == self._here else ""), ("  ", "")]
+        return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        at = 1
+        for mode, text in self._labels():
+            if at <= clamp(event.x, 0, self.size.width) < at + cell_len(text) + 1:
+                self.app.switch_mode(mode)
+                return
+            at += cell_len(text) + 2
