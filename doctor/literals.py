@@ -19,6 +19,19 @@ else:
     import sre_parse as parser
 
 SHORTEST = 4
+# fmt: off
+COMMON = frozenset(
+    {
+        "amdgpu", "available", "build", "built", "client", "container", "containers", "cuda", "cudnn", "default",
+        "detected", "device", "devices", "docker", "driver", "enabled", "engine", "error", "errors", "failed",
+        "failure", "fatal", "found", "gpu", "gpus", "image", "install", "installed", "kernel", "launch", "library",
+        "loaded", "loading", "memory", "missing", "model", "module", "node", "nodes", "not", "nvidia", "package",
+        "python", "pytorch", "rocm", "running", "runtime", "server", "service", "status", "support", "supported",
+        "system", "tensorflow", "tensors", "torch", "torch.", "using", "version", "warning",
+    }
+)
+# fmt: on
+"""Words so frequent in healthy logs that they are a poor sign. In lower case."""
 
 
 def required(pattern: str) -> tuple[frozenset[str], bool]:
@@ -85,5 +98,12 @@ def _required_of(code: Any, argument: Any) -> frozenset[str]:
     return frozenset()
 
 
-def _worth(literals: frozenset[str]) -> tuple[int, int]:
-    return (min(map(len, literals), default=0), -len(literals))
+def is_weak(literal: str) -> bool:
+    """Whether the literal alone stands on too many lines of healthy logs to be a sign."""
+    word = literal.strip().lower()
+    return word in COMMON or (len(word) <= 5 and word.isalpha())
+
+
+def _worth(literals: frozenset[str]) -> tuple[bool, bool, int, int]:
+    shortest = min(map(len, literals), default=0)
+    return (shortest >= SHORTEST, not any(map(is_weak, literals)), shortest, -len(literals))

@@ -12,9 +12,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
+from doctor.automaton import automaton, whole
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
@@ -27,6 +28,12 @@ JOINED = 256 << 10
 """Logs up to this size are also read with broken lines joined: a terminal or a screenshot wrapped them."""
 HITS = 64
 """Hits kept for one pattern; a log that repeats its error a million times tells nothing more."""
+HITS_NEAR = 1024
+"""Hits looked at for a pattern that counts only near another."""
+AROUND = 32 << 10
+"""Bytes before and after a line in which its neighbours are looked for."""
+FLOOD = 20_000
+"""Candidates in one chunk from which on it pays to build the automaton anew without the patterns that are full."""
 
 MARKUP = (b"\x1b", b"\r", b'\\"', b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"\xe2\x80\x98", b"\xe2\x80\x99",
           b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
@@ -62,6 +69,8 @@ class Hit:
     line: int
     text: str
     values: dict[str, str]
+    near: frozenset[tuple[str, int]] = frozenset()
+    """Of the (pattern, within) pairs that matchers ask for beside it, those that are there."""
 
 
 @dataclass(slots=True)
@@ -84,53 +93,30 @@ class Patterns:
     """Every pattern of a knowledge base, compiled for one pass over a log."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._of_literal: dict[tuple[bytes, bool], list[str]] = {}
-        self._compiled: dict[str, Any] = {}
-        self._database: Any = None
+        self._near: dict[str, set[tuple[str, int]]] = {}
+        self._most: dict[str, int] = {}
+        for matcher in (matcher for entry in entries for matcher in entry.matchers):
+            self._most[matcher.line] = max(self._most.get(matcher.line, 0), HITS_NEAR if matcher.near else HITS)
+            if matcher.near:
+                self._near.setdefault(matcher.line, set()).add((matcher.near, matcher.within))
+            if matcher.unless:
+                self._most.setdefault(matcher.unless, 1)
+        self._triggers, self._whole = whole(self._most, MARKUP)
+        self._automaton = self._whole
         self._full: frozenset[str] = frozenset()
-        for entry in entries:
-            for matcher in entry.matchers:
-                for pattern in (matcher.line, matcher.near, matcher.unless):
-                    if pattern and pattern not in self._compiled:
-                        self._add(pattern)
-        self._literals = list(self._of_literal)
-
-    def _add(self, pattern: str) -> None:
-        literals, caseless = required(pattern)
-        self._compiled[pattern] = None
-        for literal in literals:
-            self._of_literal.setdefault((literal.encode(), caseless), []).append(pattern)
 
     def literals(self) -> list[bytes]:
         """Every literal that the automaton looks for."""
-        return [literal for literal, _ in self._literals]
+        return [trigger.text for trigger in self._triggers if trigger.is_literal]
 
     def __len__(self) -> int:
-        return len(self._compiled)
-
-    def _search(self, pattern: str, text: str) -> Any:
-        compiled = self._compiled[pattern]
-        if compiled is None:
-            compiled = self._compiled[pattern] = _re2(pattern)
-        return compiled.search(text)
-
-    def _build(self) -> Any:
-        import hyperscan
-
-        wanted = [n for n, key in enumerate(self._literals) if not self._full.issuperset(self._of_literal[key])]
-        expressions = [_quoted(self._literals[n][0]) for n in wanted] + [_quoted(mark) for mark in MARKUP]
-        flags = [hyperscan.HS_FLAG_CASELESS if self._literals[n][1] else 0 for n in wanted]
-        flags += [hyperscan.HS_FLAG_SINGLEMATCH] * len(MARKUP)
-        ids = [*wanted, *range(len(self._literals), len(self._literals) + len(MARKUP))]
-        database = hyperscan.Database()
-        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
-        return database
+        return len(self._most)
 
     def _events(self, chunk: bytes) -> tuple[list[tuple[int, int]], bool]:
         """(end of literal, literal number) for each candidate in the chunk, and whether markup was seen."""
         events: list[tuple[int, int]] = []
         markup: list[int] = []
-        known = len(self._literals)
+        known = len(self._triggers)
 
         def seen(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             if number < known:
@@ -138,35 +124,37 @@ class Patterns:
             else:
                 markup.append(number)
 
-        self._database.scan(chunk, match_event_handler=seen)
+        self._automaton.scan(chunk, match_event_handler=seen)
         events.sort()
         return events, bool(markup)
 
     def scan(self, chunks: Iterable[bytes], name: str = "log") -> Scan:
         """Search a log that comes in chunks of whole lines."""
         scan = Scan(name)
-        self._full = frozenset()
-        self._database = self._build()
+        self._full, self._automaton = frozenset(), self._whole
         small = bytearray()
         for chunk in chunks:
             if scan.size + len(chunk) <= JOINED:
                 small += chunk
             chunk_lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-            self._scan_chunk(chunk, scan)
+            candidates = self._scan_chunk(chunk, scan)
             scan.lines += chunk_lines
             scan.size += len(chunk)
-            self._drop_full(scan)
+            if candidates > FLOOD:
+                self._drop_full(scan)
         if 0 < scan.size <= JOINED:
             _JoinedLines(self, scan).search(bytes(small))
         return scan
 
     def _drop_full(self, scan: Scan) -> None:
-        full = frozenset(pattern for pattern, hits in scan.hits.items() if len(hits) >= HITS)
+        full = frozenset(pattern for pattern, hits in scan.hits.items() if len(hits) >= self._most[pattern])
         if full != self._full:
             self._full = full
-            self._database = self._build()
+            wanted = [(n, one) for n, one in enumerate(self._triggers) if not full.issuperset(one.patterns)]
+            self._automaton = automaton(wanted, MARKUP, len(self._triggers))
 
-    def _scan_chunk(self, chunk: bytes, scan: Scan) -> None:
+    def _scan_chunk(self, chunk: bytes, scan: Scan) -> int:
+        """Match the candidate lines of a chunk; how many candidates there were."""
         events, markup = self._events(chunk)
         if markup:
             chunk = plainer(chunk)
@@ -175,33 +163,43 @@ class Patterns:
         patterns: dict[str, None] = {}
         for position, number in events:
             if position > end:
-                self._match(chunk[begin:end], line, patterns, scan)
+                self._match(chunk, begin, end, line, patterns, scan)
                 begin, end = _window(chunk, position)
                 line += chunk.count(b"\n", counted, begin)
                 counted = begin
                 patterns = {}
-            patterns.update(dict.fromkeys(self._of_literal[self._literals[number]]))
-        self._match(chunk[begin:end], line, patterns, scan)
+            patterns.update(dict.fromkeys(self._triggers[number].patterns))
+        self._match(chunk, begin, end, line, patterns, scan)
+        return len(events)
 
-    def _match(self, data: bytes, line: int, patterns: Iterable[str], scan: Scan) -> None:
+    def _match(self, chunk: bytes, begin: int, end: int, line: int, patterns: Iterable[str], scan: Scan) -> None:
         if not patterns:
             return
-        text = without_prefix(data.decode("utf-8", "replace"))
-        mention = is_mention(text)
+        text = without_prefix(chunk[begin:end].decode("utf-8", "replace"))
+        mention: bool | None = None
         for pattern in patterns:
             hits = scan.hits.setdefault(pattern, [])
-            if len(hits) >= HITS:
+            if len(hits) >= self._most[pattern]:
                 continue
-            found = self._search(pattern, text)
-            if found and mention:
+            found = _re2(pattern).search(text)
+            if not found:
+                continue
+            mention = is_mention(text) if mention is None else mention
+            if mention:
                 scan.mentions += 1
-            elif found:
-                hits.append(_hit(found, text, line))
+            else:
+                beside = self.beside(pattern, partial(_lines_around, chunk, begin, end))
+                hits.append(_hit(found, text, line, beside))
 
-    def candidates(self, chunk: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
-        """(first byte, end, patterns) of each literal in a small piece of text."""
-        events, _ = self._events(chunk)
-        return [(end - len(self._literals[n][0]), end, tuple(self._of_literal[self._literals[n]])) for end, n in events]
+    def beside(self, pattern: str, lines: Callable[[int], list[str]]) -> frozenset[tuple[str, int]]:
+        """Which of the patterns that matchers want near this one are there, given the lines around it."""
+        wanted = self._near.get(pattern, ())
+        return frozenset(pair for pair in wanted if any(_re2(pair[0]).search(line) for line in lines(pair[1])))
+
+    def candidates(self, data: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
+        """(first byte, end, patterns) of each trigger in a small piece of text."""
+        events, _ = self._events(data)
+        return [(end - self._triggers[n].reach, end, self._triggers[n].patterns) for end, n in events]
 
 
 class _JoinedLines:
@@ -235,19 +233,24 @@ class _JoinedLines:
                     self._try(pattern, lines, glue, starts, begin, end)
 
     def _try(self, pattern: str, lines: list[str], glue: str, starts: list[int], begin: int, end: int) -> None:
-        first, last = bisect_right(starts, begin) - 1, bisect_right(starts, end - 1) - 1
+        first, last = bisect_right(starts, max(0, begin)) - 1, bisect_right(starts, end - 1) - 1
         for low, high in ((first, last), (first - 1, last), (first, last + 1), (first - 1, last + 1)):
             if low < 0 or high >= len(lines) or low == high or high - low > 3:
                 continue
             if not all(continues(lines[n], lines[n + 1]) for n in range(low, high)):
                 continue
             text = glue.join(lines[low : high + 1])[:LINE]
-            found = self._patterns._search(pattern, text)
+            found = _re2(pattern).search(text)
             if found and not is_mention(text):
                 hits = self._scan.hits.setdefault(pattern, [])
                 if len(hits) < HITS and all(hit.line != low + 1 for hit in hits):
-                    hits.append(_hit(found, text, low + 1))
+                    around = partial(_slice, lines, low, high)
+                    hits.append(_hit(found, text, low + 1, self._patterns.beside(pattern, around)))
                 return
+
+
+def _slice(lines: list[str], low: int, high: int, within: int) -> list[str]:
+    return lines[max(0, low - within) : high + within + 1]
 
 
 NEW_RECORD = re.compile(
@@ -261,10 +264,10 @@ def continues(line: str, following: str) -> bool:
     return len(line) >= 24 and bool(following) and not NEW_RECORD.match(following)
 
 
-def _hit(found: Any, text: str, line: int) -> Hit:
+def _hit(found: Any, text: str, line: int, near: frozenset[tuple[str, int]]) -> Hit:
     begin = max(0, found.start() - 120)
     values = {name: plain(value).strip() for name, value in found.groupdict().items() if value}
-    return Hit(line, one_line(text[begin : begin + 400], 400), values)
+    return Hit(line, one_line(text[begin : begin + 400], 400), values, near)
 
 
 def _window(chunk: bytes, position: int) -> tuple[int, int]:
@@ -274,8 +277,12 @@ def _window(chunk: bytes, position: int) -> tuple[int, int]:
     return begin, end if end >= 0 else min(len(chunk), position + LINE // 2)
 
 
-def _quoted(literal: bytes) -> bytes:
-    return b"".join(b"\\x%02x" % byte for byte in literal)
+def _lines_around(chunk: bytes, begin: int, end: int, within: int) -> list[str]:
+    """The line at begin:end and those before and after it, of the same chunk and within AROUND bytes."""
+    before = chunk[max(0, begin - AROUND) : begin].split(b"\n")[-within - 1 :]
+    after = chunk[end : end + AROUND].split(b"\n")[: within + 1]
+    lines = [*before, chunk[begin:end], *after]
+    return [without_prefix(line.decode("utf-8", "replace")) for line in lines]
 
 
 @lru_cache(maxsize=4096)
@@ -317,20 +324,18 @@ def whole_lines(stream: BinaryIO, head: bytes = b"", chunk: int = CHUNK) -> Iter
     carry = b""
     data = head or stream.read(chunk)
     while data:
-        if decode:
-            data = decode(data)
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            yield carry + data[:cut]
-            carry = data[cut:]
-        elif len(carry) + len(data) > chunk:
-            yield carry + data
-            carry = (carry + data)[-LINE:]
-        else:
-            carry += data
-        data = stream.read(chunk)
-    if carry:
-        yield carry
+        following = stream.read(chunk)
+        carry += decode(data) if decode else data
+        cut = carry.rfind(b"\n") + 1
+        if not following:
+            yield carry
+        elif cut:
+            yield carry[:cut]
+            carry = carry[cut:]
+        elif len(carry) > chunk:
+            yield carry
+            carry = carry[-LINE:]
+        data = following
 
 
 def _transcoder(data: bytes) -> Callable[[bytes], bytes] | None:
@@ -349,11 +354,12 @@ def _transcoder(data: bytes) -> Callable[[bytes], bytes] | None:
 def check_patterns(entry: Entry) -> None:
     """Raises EntryError, with file and line, when a pattern of the entry cannot be used."""
     for matcher in entry.matchers:
-        for pattern in (matcher.line, matcher.near, matcher.unless):
+        for pattern in (matcher.line, matcher.unless):
             if pattern:
                 _check(pattern, entry.file, matcher.at, needs_literal=True)
-        if matcher.but_not:
-            _check(matcher.but_not, entry.file, matcher.at, needs_literal=False)
+        for pattern in (matcher.near, matcher.but_not):
+            if pattern:
+                _check(pattern, entry.file, matcher.at, needs_literal=False)
 
 
 def _check(pattern: str, file: str, at: int, needs_literal: bool) -> None:
@@ -384,8 +390,7 @@ def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:
     if matcher.but_not:
         hits = [hit for hit in hits if not _re2(matcher.but_not).search(hit.text)]
     if matcher.near:
-        beside = [hit.line for hit in scan.of(matcher.near)]
-        hits = [hit for hit in hits if any(abs(hit.line - line) <= matcher.within for line in beside)]
+        hits = [hit for hit in hits if (matcher.near, matcher.within) in hit.near]
     return hits
 
 

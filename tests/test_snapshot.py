@@ -51,7 +51,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_identities_go_and_relations_stay() -> None:
-    one = snapshot(**{"log": "gpu-07 at 10.1.2.3", "other": "gpu-07"})
+    one = snapshot(log="gpu-07 at 10.1.2.3", other="gpu-07")
     clean = without_identities(one, Redactor("gpu-07"))
     assert clean.readings["log"].text == "<host-1> at <ip-1>"
     assert clean.readings["other"].text == "<host-1>"

@@ -14,8 +14,8 @@ import pytest
 from doctor.check import discover
 from doctor.facts import AREAS, PARSERS, Facts
 from doctor.knowledge import BLANK, Entry, shipped
-from doctor.match import check_patterns, patterns_of
 from doctor.logs import run_examples
+from doctor.match import check_patterns, patterns_of
 from doctor.runline import CHANGES
 
 ROOT = Path(__file__).parent.parent

@@ -1,0 +1,132 @@
+"""The automaton that finds candidate lines: what it looks for, and how it is built once and kept.
+
+A pattern is found by a literal that each of its matches contains. Where that literal is a word that healthy logs
+are full of, the automaton looks for the pattern itself: dearer to build, and silent where nothing matches.
+Extracting literals and building takes longer than reading a small log, so both are kept in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doctor.literals import COMMON, is_weak, required
+from doctor.version import __version__
+
+KEPT = 4
+"""Automata kept in the cache: each change of the knowledge makes another."""
+REACH = 400
+"""Bytes before the end of a match within which a pattern's own text is thought to lie."""
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Something the automaton looks for, and the patterns that are tried where it is found."""
+
+    text: bytes
+    is_literal: bool
+    caseless: bool
+    patterns: tuple[str, ...]
+
+    @property
+    def expression(self) -> bytes:
+        return quoted(self.text) if self.is_literal else self.text
+
+    @property
+    def reach(self) -> int:
+        """How far before the end of its match it may begin, in bytes."""
+        return len(self.text) if self.is_literal else REACH
+
+
+def quoted(literal: bytes) -> bytes:
+    """A literal as a Hyperscan expression."""
+    return b"".join(b"\\x%02x" % byte for byte in literal)
+
+
+def triggers(patterns: Iterable[str]) -> list[Trigger]:
+    """What to look for, for all of these patterns."""
+    found: dict[tuple[bytes, bool, bool], list[str]] = {}
+    for pattern in patterns:
+        literals, caseless = required(pattern)
+        if any(map(is_weak, literals)):
+            found.setdefault((pattern.encode(), False, False), []).append(pattern)
+            continue
+        for text in sorted(literals):
+            found.setdefault((text.encode(), True, caseless), []).append(pattern)
+    return [Trigger(*key, tuple(patterns)) for key, patterns in found.items()]
+
+
+def automaton(chosen: Iterable[tuple[int, Trigger]], marks: Iterable[bytes], first_mark: int) -> Any:
+    """A Hyperscan database of numbered triggers, and of marks that are told once each, numbered from `first_mark`."""
+    import hyperscan
+
+    numbered = list(chosen)
+    marks = list(marks)
+    expressions = [one.expression for _, one in numbered] + [quoted(mark) for mark in marks]
+    flags = [hyperscan.HS_FLAG_CASELESS if one.caseless else 0 for _, one in numbered]
+    flags += [hyperscan.HS_FLAG_SINGLEMATCH] * len(marks)
+    ids = [number for number, _ in numbered] + [first_mark + n for n in range(len(marks))]
+    database = hyperscan.Database()
+    database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
+    return database
+
+
+def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigger], Any]:
+    """The triggers of all patterns and their automaton: out of the cache, else built and kept there."""
+    ordered = sorted(patterns)
+    place = _place(ordered, marks)
+    if place and (kept := _read(place)):
+        return kept
+    found = triggers(ordered)
+    database = automaton(enumerate(found), marks, len(found))
+    if place:
+        _keep(place, found, database)
+    return found, database
+
+
+def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
+    """The cache's file for these patterns (XDG base directory specification); None without a home."""
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or "", ".cache")
+    if not os.path.isabs(folder):
+        return None
+    # The database itself says for which version of Hyperscan and which processor it was made.
+    made_of = repr((__version__, platform.machine(), sorted(COMMON), patterns, marks))
+    return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
+
+
+def _read(place: Path) -> tuple[list[Trigger], Any] | None:
+    """What was kept; None where there is none, or not whole."""
+    import hyperscan
+
+    try:
+        checksum, _, rest = place.read_bytes().partition(b"\n")
+        if hashlib.sha256(rest).hexdigest().encode() != checksum:
+            return None
+        head, _, database = rest.partition(b"\n")
+        found = [Trigger(text.encode(), exact, cased, tuple(names)) for text, exact, cased, names in json.loads(head)]
+        loaded = hyperscan.loadb(database, hyperscan.HS_MODE_BLOCK)
+        loaded.scratch = hyperscan.Scratch(loaded)
+        return found, loaded
+    except (OSError, ValueError, TypeError, hyperscan.error):
+        return None
+
+
+def _keep(place: Path, found: list[Trigger], database: Any) -> None:
+    """Write the cache whole or not at all, and forget the oldest. A disk that may not be written is no error."""
+    import hyperscan
+
+    head = json.dumps([(one.text.decode(), one.is_literal, one.caseless, one.patterns) for one in found])
+    rest = head.encode() + b"\n" + hyperscan.dumpb(database)
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    with suppress(OSError):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_bytes(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+        part.replace(place)
+        kept = sorted(place.parent.glob("automaton-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in kept[KEPT:]:
+            old.unlink()
