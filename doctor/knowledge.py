@@ -34,6 +34,7 @@ FRONT_KEYS = {
 }  # fmt: skip
 MATCH_KEYS = {"line", "not", "near", "within", "unless", "sure", "severity", "values"}
 ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+FENCE = re.compile(r"(`{3,})(.*)")
 BLANK = re.compile(r"\{([a-z_]+)(?:\|([^{}]*))?\}")
 
 
@@ -272,7 +273,7 @@ def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[
     sections: list[_Section] = []
     fence = ""
     for at, line in enumerate(lines[start:], start + 1):
-        opened = re.match(r"(`{3,})", line)
+        opened = FENCE.match(line) if line.startswith("```") else None
         if opened and (not fence or line.strip() == fence):
             fence = "" if fence else opened.group(1)
         if line.startswith("## ") and not fence:
@@ -281,7 +282,7 @@ def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[
             sections[-1].lines.append((at, line))
         else:
             explanation.append(line)
-            blank = re.search(r"<[A-Za-z][^>]*>", re.sub(r"`[^`]*`", "", line))
+            blank = re.search(r"<[A-Za-z][^>]*>", re.sub(r"`[^`]*`", "", line)) if "<" in line else None
             if blank and not fence:
                 raise EntryError(f"{file}:{at}: {blank.group()} stands in prose; a blank may stand only in `code`")
     if fence:
@@ -304,7 +305,7 @@ def _fences(section: _Section) -> tuple[list[_Fence], list[tuple[int, str]]]:
     prose: list[tuple[int, str]] = []
     mark, info, at, body = "", "", 0, list[str]()
     for number, line in section.lines:
-        opened = re.match(r"(`{3,})(.*)", line)
+        opened = FENCE.match(line) if line.startswith("```") else None
         if not mark and opened:
             mark, info, at, body = opened.group(1), opened.group(2).strip(), number, []
         elif mark and line.strip() == mark:

@@ -19,6 +19,8 @@ else:
     import sre_parse as parser
 
 SHORTEST = 4
+MOST = 32
+"""Literals that one pattern may be found by, where its alternatives multiply."""
 # fmt: off
 COMMON = frozenset(
     {
@@ -53,21 +55,31 @@ def required(pattern: str) -> tuple[frozenset[str], bool]:
 
 
 def _required(items: Any) -> frozenset[str]:
-    """The best set for a sequence: the one whose shortest literal is longest. Empty: none."""
+    """The best set for a sequence: the one that is no common word, then whose shortest literal is longest."""
     candidates: list[frozenset[str]] = []
-    run = ""
+    runs = frozenset([""])
     for code, argument in [*_flat(items), (codes.AT, None)]:
-        if code is codes.LITERAL:
-            run += chr(argument)
+        letters = _letters(code, argument)
+        if letters and len(letters) * len(runs) <= MOST:
+            runs = frozenset(run + letter for run in runs for letter in letters)
             continue
         if code is codes.BRANCH:
             beginnings = [_beginning(branch) for branch in argument[1]]
-            candidates.append(frozenset(run + beginning for beginning in beginnings))
-        if run:
-            candidates.append(frozenset([run]))
-            run = ""
+            if len(runs) * len(beginnings) <= MOST:
+                candidates.append(frozenset(run + beginning for run in runs for beginning in beginnings))
+        candidates.append(runs)
+        runs = frozenset([""])
         candidates.append(_required_of(code, argument))
     return max(candidates, key=_worth, default=frozenset())
+
+
+def _letters(code: Any, argument: Any) -> list[str]:
+    """The characters that an item stands for, where they are few: a letter, or [Ee]."""
+    if code is codes.LITERAL:
+        return [chr(argument)]
+    if code is codes.IN and len(argument) <= 4 and all(kind is codes.LITERAL for kind, _ in argument):
+        return [chr(letter) for _, letter in argument]
+    return []
 
 
 def _flat(items: Any) -> Iterator[tuple[Any, Any]]:

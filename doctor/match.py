@@ -21,7 +21,8 @@ from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
 from doctor.text import one_line, plain
 
-CHUNK = 8 << 20
+CHUNK = 256 << 10
+"""Bytes read at once: few enough to stay in the processor's cache."""
 LINE = 4000
 """Characters of a line that a pattern sees, around the literal."""
 JOINED = 256 << 10
@@ -32,8 +33,8 @@ HITS_NEAR = 1024
 """Hits looked at for a pattern that counts only near another."""
 AROUND = 32 << 10
 """Bytes before and after a line in which its neighbours are looked for."""
-FLOOD = 20_000
-"""Candidates in one chunk from which on it pays to build the automaton anew without the patterns that are full."""
+FLOOD = 500_000
+"""Candidates after which it pays to build the automaton anew without the patterns that are full."""
 
 MARKUP = (b"\x1b", b"\r", b'\\"', b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"\xe2\x80\x98", b"\xe2\x80\x99",
           b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
@@ -133,15 +134,18 @@ class Patterns:
         scan = Scan(name)
         self._full, self._automaton = frozenset(), self._whole
         small = bytearray()
-        for chunk in chunks:
+        tail, candidates = b"", 0
+        for chunk, following in _with_following(chunks):
             if scan.size + len(chunk) <= JOINED:
                 small += chunk
             chunk_lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-            candidates = self._scan_chunk(chunk, scan)
+            candidates += self._scan_chunk(chunk, tail, following[:AROUND], scan)
             scan.lines += chunk_lines
             scan.size += len(chunk)
+            tail = chunk[-AROUND:]
             if candidates > FLOOD:
                 self._drop_full(scan)
+                candidates = 0
         if 0 < scan.size <= JOINED:
             _JoinedLines(self, scan).search(bytes(small))
         return scan
@@ -153,29 +157,32 @@ class Patterns:
             wanted = [(n, one) for n, one in enumerate(self._triggers) if not full.issuperset(one.patterns)]
             self._automaton = automaton(wanted, MARKUP, len(self._triggers))
 
-    def _scan_chunk(self, chunk: bytes, scan: Scan) -> int:
-        """Match the candidate lines of a chunk; how many candidates there were."""
+    def _scan_chunk(self, chunk: bytes, tail: bytes, head: bytes, scan: Scan) -> int:
+        """Match the candidate lines of a chunk that stands between two others; how many candidates there were."""
         events, markup = self._events(chunk)
         if markup:
             chunk = plainer(chunk)
             events, _ = self._events(chunk)
         line, counted, begin, end = scan.lines + 1, 0, 0, -1
         patterns: dict[str, None] = {}
+        around = partial(_lines_around, tail, chunk, head)
         for position, number in events:
             if position > end:
-                self._match(chunk, begin, end, line, patterns, scan)
+                self._match(chunk[begin:end], line, patterns, scan, partial(around, begin, end))
                 begin, end = _window(chunk, position)
                 line += chunk.count(b"\n", counted, begin)
                 counted = begin
                 patterns = {}
             patterns.update(dict.fromkeys(self._triggers[number].patterns))
-        self._match(chunk, begin, end, line, patterns, scan)
+        self._match(chunk[begin:end], line, patterns, scan, partial(around, begin, end))
         return len(events)
 
-    def _match(self, chunk: bytes, begin: int, end: int, line: int, patterns: Iterable[str], scan: Scan) -> None:
+    def _match(
+        self, data: bytes, line: int, patterns: Iterable[str], scan: Scan, around: Callable[[int], list[str]]
+    ) -> None:
         if not patterns:
             return
-        text = without_prefix(chunk[begin:end].decode("utf-8", "replace"))
+        text = without_prefix(data.decode("utf-8", "replace"))
         mention: bool | None = None
         for pattern in patterns:
             hits = scan.hits.setdefault(pattern, [])
@@ -188,8 +195,7 @@ class Patterns:
             if mention:
                 scan.mentions += 1
             else:
-                beside = self.beside(pattern, partial(_lines_around, chunk, begin, end))
-                hits.append(_hit(found, text, line, beside))
+                hits.append(_hit(found, text, line, self.beside(pattern, around)))
 
     def beside(self, pattern: str, lines: Callable[[int], list[str]]) -> frozenset[tuple[str, int]]:
         """Which of the patterns that matchers want near this one are there, given the lines around it."""
@@ -277,12 +283,22 @@ def _window(chunk: bytes, position: int) -> tuple[int, int]:
     return begin, end if end >= 0 else min(len(chunk), position + LINE // 2)
 
 
-def _lines_around(chunk: bytes, begin: int, end: int, within: int) -> list[str]:
-    """The line at begin:end and those before and after it, of the same chunk and within AROUND bytes."""
-    before = chunk[max(0, begin - AROUND) : begin].split(b"\n")[-within - 1 :]
-    after = chunk[end : end + AROUND].split(b"\n")[: within + 1]
-    lines = [*before, chunk[begin:end], *after]
-    return [without_prefix(line.decode("utf-8", "replace")) for line in lines]
+def _lines_around(tail: bytes, chunk: bytes, head: bytes, begin: int, end: int, within: int) -> list[str]:
+    """The line at begin:end of the chunk and those before and after it, within AROUND bytes."""
+    before = (tail + chunk[:begin] if begin < AROUND else chunk[begin - AROUND : begin]).split(b"\n")[-within - 1 :]
+    after = (chunk[end : end + AROUND] + head).split(b"\n")[: within + 1]
+    return [without_prefix(line.decode("utf-8", "replace")) for line in (*before, chunk[begin:end], *after)]
+
+
+def _with_following(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Each chunk with the one after it."""
+    before = None
+    for chunk in chunks:
+        if before is not None:
+            yield before, chunk
+        before = chunk
+    if before is not None:
+        yield before, b""
 
 
 @lru_cache(maxsize=4096)
