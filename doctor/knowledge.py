@@ -170,14 +170,13 @@ def parse_entry(text: str, file: str) -> Entry:
     lines = text.splitlines()
     front, body_at = _front_matter(lines, file)
     explanation, sections = _sections(lines, body_at, file)
-    entry = _entry_of_front(front, identity, file, lines)
     prose = "\n".join(explanation).strip()
     if not prose and not front.get("extends"):
         raise EntryError(f"{file}:{body_at + 1}: expected an explanation after the front matter")
-    entry = replace(entry, text=prose)
+    body = _Body()
     for section in sections:
-        entry = _with_section(entry, section, file)
-    return entry
+        body.add(section, identity, file)
+    return _entry(front, identity, file, lines, prose, body)
 
 
 def _front_matter(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
@@ -199,7 +198,7 @@ def _at(lines: list[str], needle: str, start: int = 0) -> int:
     return next((n for n, line in enumerate(lines[start:], start + 1) if line.strip().startswith(needle)), 1)
 
 
-def _entry_of_front(front: dict[str, Any], identity: str, file: str, lines: list[str]) -> Entry:
+def _entry(front: dict[str, Any], identity: str, file: str, lines: list[str], prose: str, body: _Body) -> Entry:
     extends = front.get("extends", False)
     for key in front:
         if key not in FRONT_KEYS:
@@ -221,8 +220,13 @@ def _entry_of_front(front: dict[str, Any], identity: str, file: str, lines: list
         title=front.get("title", ""),
         area=front.get("area", ""),
         severity=SEVERITY_OF[severity],
-        text="",
+        text=prose,
         file=file,
+        causes=tuple(body.causes),
+        fixes=tuple(body.fixes),
+        ask=body.ask,
+        sources=body.sources,
+        examples=body.examples,
         matchers=_matchers(front.get("match", []), file, lines),
         reviewed=str(front.get("reviewed", "")),
         retired=str(front.get("retired", "")),
@@ -319,24 +323,32 @@ def _fences(section: _Section) -> tuple[list[_Fence], list[tuple[int, str]]]:
     return fences, prose
 
 
-def _with_section(entry: Entry, section: _Section, file: str) -> Entry:
-    kind, _, title = section.title.partition(":")
-    if kind == "Fix" and title:
-        return replace(entry, fixes=(*entry.fixes, _fix(title.strip(), section, file)))
-    if kind == "Cause" and title:
-        fences, prose = _fences(section)
-        cause = Cause(title.strip(), _prose(prose), tuple(fence.text for fence in fences))
-        return replace(entry, causes=(*entry.causes, cause))
-    if section.title == "Ask":
-        return replace(entry, ask=tuple(fence.text for fence in _fences(section)[0]))
-    if section.title == "Sources":
-        return replace(entry, sources=tuple(_sources(section, file)))
-    if section.title == "Examples":
-        return replace(entry, examples=tuple(_examples(entry.id, section, file)))
-    raise EntryError(
-        f"{file}:{section.at}: unknown section {section.title!r}; "
-        "known: Fix: title, Cause: title, Ask, Sources, Examples"
-    )
+@dataclass(slots=True)
+class _Body:
+    """The sections of an entry, as they are read."""
+
+    causes: list[Cause] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
+    ask: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+    def add(self, section: _Section, identity: str, file: str) -> None:
+        kind, _, title = section.title.partition(":")
+        if kind == "Fix" and title:
+            self.fixes.append(_fix(title.strip(), section, file))
+        elif kind == "Cause" and title:
+            fences, prose = _fences(section)
+            self.causes.append(Cause(title.strip(), _prose(prose), tuple(fence.text for fence in fences)))
+        elif section.title == "Ask":
+            self.ask = tuple(fence.text for fence in _fences(section)[0])
+        elif section.title == "Sources":
+            self.sources = tuple(_sources(section, file))
+        elif section.title == "Examples":
+            self.examples = tuple(_examples(identity, section, file))
+        else:
+            known = "known: Fix: title, Cause: title, Ask, Sources, Examples"
+            raise EntryError(f"{file}:{section.at}: unknown section {section.title!r}; {known}")
 
 
 def _prose(lines: Iterable[tuple[int, str]]) -> str:
