@@ -7,7 +7,8 @@ are installed beside the extension; nothing is assumed of a framework that is no
 Sources: https://github.com/pytorch/pytorch/blob/main/torch/__init__.py (_load_global_deps, _preload_cuda_deps, and
 _rocm_init for https://github.com/ROCm/TheRock/blob/main/docs/packaging/python_packaging.md),
 https://github.com/jax-ml/jax/blob/main/jax_plugins/cuda/__init__.py (_load_nvidia_libraries),
-https://github.com/cupy/cupy/blob/main/cupy/_environment.py,
+https://github.com/cupy/cupy/blob/main/cupy_backends/cuda/libs/__init__.py (cupy 14, by way of
+https://github.com/NVIDIA/cuda-python/tree/main/cuda_pathfinder),
 https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html (preload_dlls),
 https://www.tensorflow.org/install/pip (libtensorflow_framework is loaded with the package).
 """
@@ -37,13 +38,14 @@ class Preloaded(NamedTuple):
 class Framework:
     """A Python package that loads libraries by hand. All paths are patterns below the folder of packages.
 
-    `marker`: the file or folder that shows it is installed. `opens`: its own libraries, loaded on import with all that
-    they need. `by_hand`: libraries it opens besides. `serves`: packages that are only ever used with it.
-    `own`: beginnings of library names that only it provides, so that whoever needs one is loaded after it.
-    `how`: what the person reads.
+    `marker`: the file that shows it is installed, with a word that it `says` where versions differ. `opens`: its own
+    libraries, loaded on import with all that they need. `by_hand`: libraries it opens besides. `serves`: packages that
+    are only ever used with it. `own`: beginnings of library names that only it provides, so that whoever needs one is
+    loaded after it. `how`: what the person reads.
     """
 
     marker: str
+    says: str
     opens: tuple[str, ...]
     by_hand: tuple[str, ...]
     serves: tuple[str, ...]
@@ -95,15 +97,17 @@ def _wheels(names: Collection[str]) -> tuple[str, ...]:
 
 FRAMEWORKS = (
     Framework(
-        marker="torch/lib",
+        marker="torch/__init__.py",
+        says="",
         opens=("torch/lib/libtorch_global_deps.so", "torch/lib/libtorch_python.so"),
         by_hand=(*_wheels(_TORCH_CUDA), "_rocm_sdk_core/lib/*.so*", "_rocm_sdk_libraries_*/lib/*.so*"),
-        serves=("torch", "functorch", "torchvision", "torchaudio", "nvidia"),
+        serves=("torch", "functorch", "torchvision", "torchaudio", "bitsandbytes", "nvidia"),
         own=("libtorch", "libc10", "libshm.so"),
         how="preloaded by torch",
     ),
     Framework(
         marker="tensorflow/libtensorflow_framework.so.2",
+        says="",
         opens=(
             "tensorflow/libtensorflow_framework.so.2",
             "tensorflow/libtensorflow_cc.so.2",
@@ -115,7 +119,8 @@ FRAMEWORKS = (
         how="preloaded by tensorflow",
     ),
     Framework(
-        marker="jax_plugins/xla_cuda*",
+        marker="jax_plugins/xla_cuda*/__init__.py",
+        says="_load_nvidia_libraries",
         opens=(),
         by_hand=_wheels(_JAX_CUDA),
         serves=("jaxlib", "jax_plugins", "jax_cuda12_plugin", "jax_cuda13_plugin", "nvidia"),
@@ -124,6 +129,7 @@ FRAMEWORKS = (
     ),
     Framework(
         marker="triton/_C/libtriton.so",
+        says="",
         opens=("triton/_C/libtriton.so",),
         by_hand=(),
         serves=("triton",),
@@ -131,15 +137,17 @@ FRAMEWORKS = (
         how="preloaded by triton",
     ),
     Framework(
-        marker="cuda/pathfinder",
+        marker="cupy_backends/cuda/libs/__init__.py",
+        says="load_nvidia_dynamic_lib",
         opens=(),
         by_hand=("nvidia/*/lib/*.so.*[0-9]",),
         serves=("cupy", "cupy_backends", "cupyx"),
         own=(),
-        how="preloaded by cupy, if it is a version that uses cuda.pathfinder",
+        how="preloaded by cupy",
     ),
     Framework(
-        marker="onnxruntime/capi",
+        marker="onnxruntime/__init__.py",
+        says="def preload_dlls",
         opens=(),
         by_hand=_wheels(_ONNX_CUDA),
         serves=("onnxruntime",),
@@ -152,12 +160,16 @@ FRAMEWORKS = (
 # Plug-ins that their owner tries to open and does without. What only they need is not missing from an image.
 # https://docs.nvidia.com/nvshmem/api/gen/env.html (NVSHMEM_BOOTSTRAP, NVSHMEM_REMOTE_TRANSPORT),
 # https://docs.nvidia.com/gpudirect-storage/configuration-guide/index.html (RDMA),
-# https://onnxruntime.ai/docs/execution-providers/ (a provider is opened when a session asks for it)
+# https://onnxruntime.ai/docs/execution-providers/ (a provider is opened when a session asks for it),
+# https://github.com/bitsandbytes-foundation/bitsandbytes/blob/main/bitsandbytes/cextension.py (one build of many),
+# https://docs.cupy.dev/en/stable/install.html (additional CUDA libraries)
 OPTIONAL = (
     (r"nvshmem_bootstrap_.*\.so[.0-9]*", "a start-up method of NVSHMEM that must be asked for"),
     (r"nvshmem_transport_.*\.so[.0-9]*", "a network transport of NVSHMEM"),
     (r"libcufile_rdma\.so[.0-9]*", "cuFile's access to storage over RDMA"),
     (r"libonnxruntime_providers_tensorrt\.so", "ONNX Runtime's TensorRT provider"),
+    (r"libbitsandbytes_(?:cuda|rocm|xpu)[0-9a-z_]*\.so", "bitsandbytes' build for one CUDA, ROCm or XPU version"),
+    (r"(?:cutensor|cusparselt|cudnn|nccl)\.cpython-.*\.so", "cupy's module for a library it can do without"),
 )
 
 
@@ -208,7 +220,7 @@ class Preloads:
         return self._known[key]
 
     def _look(self, packages: str, framework: Framework) -> dict[str, Preloaded]:
-        if not any(self._exists(path) for path in matches(self._paths, join(packages, framework.marker))):
+        if not self._installed(packages, framework):
             return {}
         by_hand: dict[str, Preloaded] = {}
         for pattern in framework.by_hand:
@@ -227,7 +239,7 @@ class Preloads:
             for path in matches(self._paths, join(packages, pattern)):
                 for found in self._closure(path, last_resort):
                     _name(along, found, framework.how)
-        if framework.marker == "torch/lib" and not asked.intersection(by_hand):
+        if framework.marker.startswith("torch/") and not asked.intersection(by_hand):
             by_hand = self._opened_anyway(packages, by_hand)
         return by_hand | along
 
@@ -243,11 +255,11 @@ class Preloads:
             if "/_rocm_sdk_" in found.path or name.partition(".so")[0] in always
         }
 
-    def _exists(self, path: str) -> bool:
-        try:
-            return self._paths.resolve(path) is not None
-        except OSError:
-            return False
+    def _installed(self, packages: str, framework: Framework) -> bool:
+        markers = matches(self._paths, join(packages, framework.marker))
+        if framework.says:
+            return any(framework.says in read_text(self._paths, path) for path in markers)
+        return any(self._paths.resolve(path) for path in markers)
 
 
 def _name(known: dict[str, Preloaded], found: Preloaded, how: str) -> None:
