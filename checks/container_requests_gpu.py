@@ -1,25 +1,49 @@
-"""A container whose environment speaks of NVIDIA GPUs was started with access to them.
+"""A container that needs NVIDIA GPUs was started with access to them.
 
-NVIDIA's images set NVIDIA_VISIBLE_DEVICES; without --gpus, the nvidia runtime or a CDI device nothing acts on it, and
-libcuda.so.1 is not there.
+Without --gpus, the nvidia runtime or a CDI device, the driver's libcuda.so.1 is not in the container: programs that
+link it do not start, those that load it later find no driver or one of version 0. NVIDIA_VISIBLE_DEVICES alone, which
+NVIDIA's images set, does nothing.
 """
 
 from doctor.check import NotApplicable, Verdict, check
 from doctor.facts import ContainerFacts, EngineFacts, Unknown
 from doctor.finding import Evidence, Finding
 
+# What programs say that find no driver: the loader's, CUDA's, PyTorch's and NVIDIA's entrypoint's words.
+NO_DRIVER = (
+    "libcuda.so.1: cannot open shared object file",
+    "CUDA driver version is insufficient for CUDA runtime version",
+    "no CUDA-capable device is detected",
+    "Found no NVIDIA driver on your system",
+    "The NVIDIA Driver was not detected",
+    "CUDA driver is a stub library",
+    "libnvidia-ml.so.1: cannot open shared object file",
+)
+
 
 @check("container", needs=["container"], uses=["engine"], faults=["nvidia-gpu-not-requested"])
 def container_requests_gpu(container: ContainerFacts, engine: EngineFacts | Unknown) -> Verdict:
-    visible = container.environment.get("NVIDIA_VISIBLE_DEVICES")
     if container.requests_nvidia:
         return "NVIDIA GPUs are requested"
-    if visible in (None, "", "void", "none"):
-        return NotApplicable("neither the container nor its image asks for NVIDIA GPUs")
     if container.privileged or any("/dev/nvidia" in device.host for device in container.devices):
         return NotApplicable("device nodes are passed by hand")
     if engine and engine.default_runtime.startswith("nvidia"):
         return "the engine's default runtime gives NVIDIA GPUs"
-    configured = f"NVIDIA_VISIBLE_DEVICES={visible}, runtime {container.runtime or 'default'}, no device request"
-    evidence = Evidence("engine", f"configuration of {container.name}", configured, says="nothing acts on the variable")
-    return Finding("nvidia-gpu-not-requested", (evidence,), sure="likely", subject=container.name)
+    evidence = tuple(_said(container))
+    visible = container.environment.get("NVIDIA_VISIBLE_DEVICES")
+    if not evidence and visible in (None, "", "void", "none"):
+        return NotApplicable("neither the container's log nor its environment asks for NVIDIA GPUs")
+    runtime = container.runtime or "default"
+    configured = f"no device request, runtime {runtime}" + (f", NVIDIA_VISIBLE_DEVICES={visible}" if visible else "")
+    place = f"configuration of {container.name}"
+    asked = Evidence("engine", place, configured, says="nothing gives it the GPU")
+    sure = "certain" if evidence else "likely"
+    return Finding("nvidia-gpu-not-requested", (asked, *evidence), sure=sure, subject=container.name)
+
+
+def _said(container: ContainerFacts) -> list[Evidence]:
+    """The first line of the log in which a program misses the driver."""
+    for number, line in enumerate(container.log.splitlines(), 1):
+        if any(words in line for words in NO_DRIVER):
+            return [Evidence("log", f"log of {container.name}", line[:300], number)]
+    return []

@@ -134,6 +134,8 @@ class ContainerFacts:
     restart: str
     service: str
     """Name of its compose service, or empty."""
+    log: str = ""
+    """Its last log lines; empty too where they could not be read."""
 
     @property
     def ran(self) -> str:
@@ -295,6 +297,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         init=bool(host.get("Init")),
         restart=_restart(host.get("RestartPolicy")),
         service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
+        log=log.text if (log := snapshot.get("docker:log")) and log.state == "ok" else "",
     )
 
 

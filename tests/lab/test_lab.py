@@ -80,7 +80,7 @@ def assert_diagnosed(report: dict, fault: Fault) -> None:
     [
         ("denied", "--device=/dev/kfd --user 1000", "amd-kfd-permission", "--group-add=44"),
         ("bound", "-v /dev/kfd:/dev/kfd", "amd-device-not-permitted", "--device=/dev/kfd"),
-        ("no-driver", "--device=/dev/kfd", "amd-driver-not-loaded", ""),
+        ("no-driver", "--device=/dev/kfd", "amd-kfd-open-failed", ""),
     ],
 )
 def test_the_errnos_of_kfd(lab, kfd_node: Path, name: str, options: str, fault: str, corrected: str) -> None:
