@@ -7,7 +7,7 @@ NVIDIA's images set, does nothing.
 
 from doctor.check import NotApplicable, Verdict, check
 from doctor.facts import ContainerFacts, EngineFacts, Unknown
-from doctor.finding import Evidence, Finding
+from doctor.finding import Evidence, Finding, Sureness
 
 # What programs say that find no driver: the loader's, CUDA's, PyTorch's and NVIDIA's entrypoint's words.
 NO_DRIVER = (
@@ -37,7 +37,7 @@ def container_requests_gpu(container: ContainerFacts, engine: EngineFacts | Unkn
     configured = f"no device request, runtime {runtime}" + (f", NVIDIA_VISIBLE_DEVICES={visible}" if visible else "")
     place = f"configuration of {container.name}"
     asked = Evidence("engine", place, configured, says="nothing gives it the GPU")
-    sure = "certain" if evidence else "likely"
+    sure: Sureness = "certain" if evidence else "likely"
     return Finding("nvidia-gpu-not-requested", (asked, *evidence), sure=sure, subject=container.name)
 
 
