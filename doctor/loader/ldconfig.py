@@ -248,7 +248,7 @@ class _Configuration:
                 for pattern in rest.split():
                     folder = path.rpartition("/")[0]
                     self._include(pattern if pattern.startswith("/") else join(folder, pattern), depth)
-            elif words.startswith("/"):
+            elif words.startswith("/") and len(self._found) < MAX_FILES:
                 # "folder=libc6" is an old way to name the type of the libraries there.
                 folder = words.rpartition("=")[0] or words
                 self._found.setdefault(folder.rstrip("/") or "/", path)

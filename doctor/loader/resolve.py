@@ -11,20 +11,24 @@ Searches are shared by all processes: an image costs one search for each differe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from doctor.binary.elf import ElfFile
 from doctor.loader import driver
 from doctor.loader.files import Files, Header
 from doctor.loader.frameworks import Preloaded, Preloads, optional, packages_folder
 from doctor.loader.ldconfig import configured_folders
-from doctor.loader.process import Lists, Object, Process, environment_steps
+from doctor.loader.process import Lists, Object, Process
 from doctor.loader.resolution import Edge, EdgeKind, Place, Resolution
-from doctor.loader.search import MUSL_ITSELF, Rules, Search, Step, expand, rules_of
+from doctor.loader.search import MAX_PLACES, MUSL_ITSELF, Allowance, GaveUp, Hit, Rules, Search, Step, expand, rules_of
 from doctor.tree import Paths, Tree, join
 
 # Edges followed in all processes together. A large image with torch, ROCm and a desktop has some hundred thousand.
 MAX_EDGES = 3_000_000
+# An image has one or two loaders; what a library asks of one makes it some more.
+MAX_LOADERS = 200
 MAX_ELSEWHERE = 20
 
 LastResort = Callable[[str], Preloaded | None]
@@ -46,9 +50,8 @@ def resolve(
     path; the rest is read from the tree.
     """
     session = _Session(tree, environment, working_directory, headers or {})
-    for root, header in session.files.runnable(paths, machine).items():
-        session.follow(root, header)
-    return session.result()
+    files = session.files.runnable(paths, machine)
+    return session.result(lambda: session.follow_each(files.items()))
 
 
 def resolve_image(
@@ -70,17 +73,7 @@ def resolve_image(
     # The answer does not depend on the order in which the files are given.
     files = session.files.runnable(sorted(paths), machine)
     session.remember_names(files)
-    for file, header in files.items():
-        if header.interpreter:
-            session.follow(file, header)
-    loaded = session.found_by_others(files)
-    for file, header in files.items():
-        if file not in loaded:
-            session.follow(file, header)
-    # What is left is loaded only by others that are loaded only by it.
-    for file, header in files.items():
-        session.follow(file, header)
-    return session.result()
+    return session.result(lambda: session.follow_all(files))
 
 
 class _Session:
@@ -101,7 +94,9 @@ class _Session:
         self._roots: dict[str, None] = {}
         self._seen: set[str] = set()
         self._edges: dict[tuple[str, str, str | None, str], Edge] = {}
-        self._edges_left = MAX_EDGES
+        self._loaders_allowed = Allowance(MAX_LOADERS, f"more than {MAX_LOADERS} loaders: the rest was not followed")
+        self._edges_allowed = Allowance(MAX_EDGES, f"more than {MAX_EDGES} edges: the rest was not followed")
+        self._places_allowed = Allowance(MAX_PLACES, f"more than {MAX_PLACES} places: the rest was not searched")
 
     def remember_names(self, files: Mapping[str, Header]) -> None:
         """Remembers files by what a program may ask for, to say where a missing library lies instead."""
@@ -109,28 +104,39 @@ class _Session:
             for name in {file.rpartition("/")[2], header.soname or ""} - {""}:
                 self._files_by_name.setdefault(name, []).append(file)
 
-    def follow(self, root: str, header: Header) -> None:
-        """Follows the process of one program, or of a library that has not come up yet, and keeps its edges."""
-        if root in self._seen and not (header.interpreter and root not in self._roots):
-            return
-        self._roots[root] = None
-        process = self._start(root, header)
-        for edge in self._load(process, lambda needed: self._preloads.find(root, process.needs, needed)):
-            self._edges.setdefault((edge.needed, edge.by, edge.found, edge.how), edge)
-        self._seen.update(process.by_file)
+    def follow_all(self, files: Mapping[str, Header]) -> None:
+        """Follows programs, then libraries that nothing else loads, then what is loaded only in a circle."""
+        self.follow_each(file for file in files.items() if file[1].interpreter)
+        loaded = self._found_by_others(files)
+        self.follow_each(file for file in files.items() if file[0] not in loaded and file[0] not in self._seen)
+        self.follow_each(file for file in files.items() if file[0] not in self._seen)
 
-    def found_by_others(self, files: Mapping[str, Header]) -> set[str]:
+    def follow_each(self, files: Iterable[tuple[str, Header]]) -> None:
+        """Follows each file as a process of its own and keeps the edges."""
+        for root, header in files:
+            self._roots[root] = None
+            process = self._start(root, header)
+            for edge in self._load(process, partial(self._preloads.find, root, process.needs)):
+                self._edges.setdefault((edge.needed, edge.by, edge.found, edge.how), edge)
+            self._seen.update(process.by_file)
+
+    def _found_by_others(self, files: Mapping[str, Header]) -> set[str]:
         """The files that at least one other file finds when it is loaded on its own."""
         found: set[str] = set()
         for file, header in files.items():
             process = self._process(file, header)
-            steps = process.steps(self._lists.load(file, file, header, (), process.rules))
+            steps = process.steps(process.load(file, file, header, ()))
             hits = [process.search.find(needed, steps)[0] for needed in header.needed if "/" not in needed]
             found.update(hit.file for hit in hits if hit is not None and hit.file != file)
         return found
 
-    def result(self) -> Resolution:
-        incomplete = f"more than {MAX_EDGES} edges: the rest was not followed" if self._edges_left < 0 else None
+    def result(self, follow: Callable[[], None]) -> Resolution:
+        """What `follow` finds, as far as it comes."""
+        incomplete = None
+        try:
+            follow()
+        except GaveUp as limit:
+            incomplete = str(limit)
         problems = tuple(self.files.problems.values())
         return Resolution(tuple(self._roots), tuple(self._edges.values()), problems, incomplete)
 
@@ -141,21 +147,21 @@ class _Session:
         )
         key = (header.machine, header.bits, header.little_endian, header.interpreter, named)
         if key not in self._rules:
+            self._loaders_allowed.spend()
             rules = rules_of(self._paths, header)
-            self._rules[key] = (rules, Search(self._paths, rules, self.files.header))
+            self._rules[key] = (rules, Search(self._paths, rules, self.files.header, self._places_allowed))
         rules, search = self._rules[key]
-        environment = environment_steps(self._library_path, root, rules, self._working_directory)
-        return Process(root, rules, search, environment)
+        return Process(root, rules, search, self._lists, self._library_path)
 
     def _start(self, root: str, header: Header) -> Process:
         """A process with what is in it before anything is asked for: the program or library, and the loader."""
         process = self._process(root, header)
         above = () if header.interpreter else self._python_lists(root, process.rules)
-        process.add(self._lists.load(root, root, header, above, process.rules), None)
+        process.load(root, root, header, above)
         if process.rules.interpreter is not None:
             hit, _ = process.search.open(process.rules.interpreter, "as written", "loader")
             if hit is not None:
-                process.add(self._lists.load(hit.path, hit.file, hit.header, (), process.rules), None)
+                process.load(hit.path, hit.file, hit.header, ())
         return process
 
     def _python_lists(self, root: str, rules: Rules) -> tuple[Step, ...]:
@@ -169,20 +175,16 @@ class _Session:
         found, header = program
         return self._lists.load(found.path, found.path, header, (), rules).down
 
-    def _load(self, process: Process, last_resort: LastResort) -> list[Edge]:
+    def _load(self, process: Process, last_resort: LastResort) -> Iterator[Edge]:
         """Loads all that is needed by what is in the process, breadth first, until nothing new comes up."""
-        edges: list[Edge] = []
         queue = list(process.by_file.values())
         for loaded in queue:
             for needed in loaded.header.needed:
-                self._edges_left -= 1
-                if self._edges_left < 0:
-                    return edges
+                self._edges_allowed.spend()
                 edge, new = self._edge(process, loaded, needed, last_resort)
-                edges.append(edge)
+                yield edge
                 if new is not None:
                     queue.append(new)
-        return edges
 
     def _edge(
         self, process: Process, loaded: Object, needed: str, last_resort: LastResort
@@ -193,48 +195,32 @@ class _Session:
             itself = rules.interpreter
             how = "musl's loader is its own C library"
             return Edge(needed, loaded.path, process.root, itself, itself, "loader", how), None
+        edge_to = partial(_edge_to, process, loaded, needed)
         known = process.by_name.get(needed)
         if known is not None and known.path == rules.interpreter:
-            return self._edge_to(process, loaded, needed, known, "loader", "the loader itself", ()), None
+            return edge_to(known, "loader", "the loader itself"), None
         if known is not None:
-            how = f"{known.path} is already loaded"
-            return self._edge_to(process, loaded, needed, known, "already loaded", how, ()), None
-        if "/" in needed:
-            path = expand(needed, loaded.path.rpartition("/")[0] or "/", rules)
-            path = path if path.startswith("/") else join(self._working_directory, path)
-            hit, places = process.search.open(path, "as written", f"by its path, in {loaded.path}")
-        else:
-            hit, places = process.search.find(needed, process.steps(loaded))
+            return edge_to(known, "already loaded", f"{known.path} is already loaded"), None
+        hit, places = self._find(process, loaded, needed)
+        if hit is not None and hit.file in process.by_file:
+            known = process.by_file[hit.file]
+            process.know(known, needed)
+            return edge_to(known, hit.kind, hit.how, places), None
         if hit is not None:
-            new = process.by_file.get(hit.file)
-            if new is not None:
-                process.know(new, needed)
-                return self._edge_to(process, loaded, needed, new, hit.kind, hit.how, places), None
-            new = self._lists.load(hit.path, hit.file, hit.header, loaded.down, rules)
-            process.add(new, needed)
-            return self._edge_to(process, loaded, needed, new, hit.kind, hit.how, places), new
+            new = process.load(hit.path, hit.file, hit.header, loaded.down, needed)
+            return edge_to(new, hit.kind, hit.how, places), new
         preloaded = last_resort(needed)
-        if preloaded is None:
-            return self._missing(process, loaded, needed, places), None
-        new = self._lists.load(preloaded.path, preloaded.file, preloaded.header, (), rules)
-        process.add(new, needed)
-        return self._edge_to(process, loaded, needed, new, "preloaded", preloaded.how, places), new
+        if preloaded is not None:
+            new = process.load(preloaded.path, preloaded.file, preloaded.header, (), needed)
+            return edge_to(new, "preloaded", preloaded.how, places), new
+        return self._missing(process, loaded, needed, places), None
 
-    def _edge_to(
-        self,
-        process: Process,
-        loaded: Object,
-        needed: str,
-        to: Object,
-        kind: EdgeKind,
-        how: str,
-        places: tuple[Place, ...],
-    ) -> Edge:
-        asked = loaded.header.needs_versions.get(needed, ())
-        has = to.header.defines_versions
-        # A library without version nodes is taken as it is; musl does not look at them at all.
-        absent = tuple(node for node in asked if node not in has) if has and not process.rules.musl else ()
-        return Edge(needed, loaded.path, process.root, to.path, to.file, kind, how, places, absent)
+    def _find(self, process: Process, loaded: Object, needed: str) -> tuple[Hit | None, tuple[Place, ...]]:
+        if "/" not in needed:
+            return process.search.find(needed, process.steps(loaded))
+        path = expand(needed, loaded.path.rpartition("/")[0] or "/", process.rules)
+        path = path if path.startswith("/") else join(self._working_directory, path)
+        return process.search.open(path, "as written", f"by its path, in {loaded.path}")
 
     def _missing(self, process: Process, loaded: Object, needed: str, places: tuple[Place, ...]) -> Edge:
         elsewhere = tuple(self._files_by_name.get(needed, ())[:MAX_ELSEWHERE])
@@ -261,9 +247,10 @@ class _Session:
             self._configured = configured_folders(self._paths)
         for folder, file in self._configured:
             listing = self._paths.listing(folder)
-            if (listing is None or needed in listing) and process.search.open(join(folder, needed), "as written", file)[
-                0
-            ]:
+            if listing is not None and needed not in listing:
+                continue
+            hit, _ = process.search.open(join(folder, needed), "as written", file)
+            if hit is not None:
                 return folder, file
         return None
 
@@ -273,5 +260,21 @@ class _Session:
         if library is None:
             return []
         process = self._start(library[0].path, library[1])
-        self._load(process, last_resort)
+        deque(self._load(process, last_resort), maxlen=0)
         return [Preloaded(item.path, item.file, item.header, "") for item in process.by_file.values()]
+
+
+def _edge_to(
+    process: Process,
+    loaded: Object,
+    needed: str,
+    to: Object,
+    kind: EdgeKind,
+    how: str,
+    places: tuple[Place, ...] = (),
+) -> Edge:
+    asked = loaded.header.needs_versions.get(needed, ())
+    has = to.header.defines_versions
+    # A library without version nodes is taken as it is; musl does not look at them at all.
+    absent = tuple(node for node in asked if node not in has) if has and not process.rules.musl else ()
+    return Edge(needed, loaded.path, process.root, to.path, to.file, kind, how, places, absent)

@@ -72,8 +72,11 @@ MUSL_FOLDERS = ("/lib", "/usr/local/lib", "/usr/lib")
 MUSL_ITSELF = ("c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet.")
 
 MAX_LOADER = 16 << 20
-MAX_STEPS = 256
-MAX_FOLDERS = 4_096
+# Limits far above what real files have (a jax wheel for ROCm lists a hundred folders, chains are five deep), so that a
+# made-up file costs little.
+MAX_STEPS = 64
+MAX_FOLDERS = 1_024
+MAX_PLACES = 1_000_000
 
 
 class Step(NamedTuple):
@@ -233,28 +236,57 @@ def folders_of(parts: tuple[str, ...], origin: str, rules: Rules, working_direct
     return tuple(dict.fromkeys(folder.rstrip("/") or "/" for folder in folders))
 
 
+class Steps:
+    """Where an object looks, in order. Compared by identity: the same lists are always the same object."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self.steps = steps
+
+
 class Ends(Exception):
     """The search ends at a file that the loader cannot use and does not pass over."""
+
+
+class GaveUp(Exception):
+    """An examination would take beyond all measure. The text says what of."""
+
+
+class Allowance:
+    """What one examination may spend on one kind of work."""
+
+    __slots__ = ("_left", "_reason")
+
+    def __init__(self, amount: int, reason: str) -> None:
+        self._left = amount
+        self._reason = reason
+
+    def spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise GaveUp(self._reason)
 
 
 class Search:
     """Finds libraries by one set of rules, each question once."""
 
-    def __init__(self, paths: Paths, rules: Rules, header: Callable[[Found], Header]) -> None:
+    def __init__(self, paths: Paths, rules: Rules, header: Callable[[Found], Header], places: Allowance) -> None:
         self._paths = paths
         self._rules = rules
         self._header = header
-        self._known: dict[tuple[str, tuple[Step, ...]], tuple[Hit | None, tuple[Place, ...]]] = {}
+        self._allowance = places
+        self._known: dict[tuple[str, Steps], tuple[Hit | None, tuple[Place, ...]]] = {}
 
-    def find(self, name: str, steps: tuple[Step, ...]) -> tuple[Hit | None, tuple[Place, ...]]:
+    def find(self, name: str, steps: Steps) -> tuple[Hit | None, tuple[Place, ...]]:
         """The file that is taken for `name`, and the places that were tried in vain before.
 
         `steps` are those of the object; the cache and the last folders, which all objects share, come after them. The
-        places are all of them where nothing is found, and otherwise those where an unusable file lay.
+        places are all of them where nothing is found, and otherwise those where an unusable file lay. Raises GaveUp.
         """
         key = (name, steps)
         if key not in self._known:
-            self._known[key] = self._find(name, steps)
+            self._known[key] = self._find(name, steps.steps)
         return self._known[key]
 
     def open(self, path: str, kind: Kind, how: str) -> tuple[Hit | None, tuple[Place, ...]]:
@@ -294,6 +326,7 @@ class Search:
         return None
 
     def _in_folder(self, folder: str, name: str, step: Step, places: list[Place]) -> Hit | None:
+        self._allowance.spend()
         listing = self._paths.listing(folder)
         if listing is not None and name not in listing and "glibc-hwcaps" not in listing:
             outcome = ABSENT if listing or self._paths.resolve(folder) else NO_FOLDER

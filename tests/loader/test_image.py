@@ -280,6 +280,16 @@ def test_known_headers_are_not_read_again(root: Root) -> None:
     assert again == resolve_image(tree, {})
 
 
+def test_a_library_that_only_a_program_can_place_is_judged_there(root: Root) -> None:
+    root.library("/l/liba.so", ["libb.so"])
+    root.library("/l/libb.so", ["libc1.so"])
+    root.library("/l/libc1.so")
+    root.program("/bin/program", ["liba.so"], rpath="/l")
+    resolution = examined(root)
+    assert resolution.missing() == ()
+    assert "/l/libb.so" not in resolution.roots
+
+
 def test_libraries_that_need_each_other_alone_are_followed(root: Root) -> None:
     root.library("/l/liba.so", ["libb.so"], runpath="$ORIGIN")
     root.library("/l/libb.so", ["liba.so", "libgone.so"], runpath="$ORIGIN")
@@ -293,6 +303,36 @@ def test_too_many_edges_are_said(root: Root, monkeypatch: pytest.MonkeyPatch) ->
     resolution = resolve_image(many(root, 20), {})
     assert len(resolution.edges) <= 30
     assert resolution.incomplete == "more than 30 edges: the rest was not followed"
+
+
+def test_path_lists_beyond_all_measure_are_bounded(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve_module, "MAX_PLACES", 5_000)
+    folders = ":".join(f"/f{number}" for number in range(2_000))
+    for number in range(20):
+        root.library(f"/l/lib{number}.so", [f"lib{number + 1}.so"], rpath=f"/l:{folders}:/g{number}")
+    root.program("/bin/program", ["lib0.so"], rpath="/l")
+    resolution = examined(root)
+    assert resolution.incomplete == "more than 5000 places: the rest was not searched"
+    # What was not searched to the end is not called missing.
+    assert resolution.missing() == ()
+    monkeypatch.undo()
+    resolution = examined(root)
+    assert resolution.incomplete is None
+    (gone,) = resolution.missing()
+    assert gone.needed == "lib20.so"
+    assert len({place.how for place in gone.searched}) == 23
+
+
+def test_a_library_that_is_asked_for_is_followed_on_its_own(root: Root) -> None:
+    root.library("/l/liba.so", ["libb.so"])
+    root.library("/l/libb.so")
+    root.program("/bin/program", ["liba.so"], rpath="/l")
+    with DirectoryTree(root.folder) as tree:
+        resolution = resolve(tree, ["/bin/program", "/l/liba.so"], {})
+    assert [(edge.root, edge.kind) for edge in resolution.edges if edge.by == "/l/liba.so"] == [
+        ("/bin/program", "rpath"),
+        ("/l/liba.so", "missing"),
+    ]
 
 
 def test_what_cannot_be_followed_is_a_problem(root: Root) -> None:
