@@ -19,14 +19,35 @@ def derive(finding: Finding) -> Finding:
 
 
 def of_library(soname: str) -> dict[str, str]:
-    """Stem and major version of a SONAME: libcudart.so.12 is major 12 of libcudart."""
+    """What a SONAME belongs to and who provides it: libcudart.so.12 is major 12 of libcudart, of the CUDA runtime.
+
+    Package names that are only derived from those of another version are left out.
+    """
     found = re.match(r"(lib[\w+.-]*?)\.so(?:\.(\d+))?", soname)
     if not found:
         return {}
-    values = {"library_stem": found.group(1)}
-    if found.group(2):
-        values["soname_major"] = found.group(2)
-    return values
+    from doctor.data.libraries import provider_of
+
+    provider = provider_of(soname)
+    sure = not provider.names_unverified
+    packages = [name for name in provider.apt if not name.endswith("-x")]
+    values = {
+        "library_stem": found.group(1),
+        "soname_major": found.group(2) or "",
+        "component": provider.component,
+        "pip_package": provider.pip[0] if provider.pip and sure else "",
+        "apt_package": provider.debian or (packages[0] if packages and sure else ""),
+        "conda_package": provider.conda if sure else "",
+        "provider": _provider(provider.kind, provider.debian),
+        "known_majors": ", ".join(provider.majors),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _provider(kind: str, debian: str) -> str:
+    if kind == "driver":
+        return "the NVIDIA driver, which the container toolkit brings into the container"
+    return f"the distribution's package {debian}" if kind == "distribution" and debian else ""
 
 
 def of_arch(arch: str) -> dict[str, str]:

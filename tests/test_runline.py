@@ -1,0 +1,167 @@
+"""The corrected line: the user's own options kept, quoted safely, only what is wrong changed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from doctor.facts import Facts, parse
+from doctor.runline import CHANGES, as_compose, as_run, of_container
+from doctor.snapshot import Reading, Snapshot, Target
+
+
+def machine(host: dict, config: dict | None = None, nodes: dict | None = None, podman: bool = False) -> Facts:
+    container = {
+        "Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "Mounts": host.pop("Mounts", []),
+        "State": {"Status": "exited", "ExitCode": 1, "StartedAt": "2026-11-24T10:00:00Z"},
+        "HostConfig": {"Runtime": "runc", "ShmSize": 64 << 20, "IpcMode": "private", **host},
+        "Config": {"Image": "trainer:2.3", "Cmd": ["python", "train.py"], "Env": ["PATH=/usr/bin"], **(config or {})},
+    }  # fmt: skip
+    image = {"Id": "sha256:2", "Architecture": "amd64", "Config": {"Env": ["PATH=/usr/bin"], "Cmd": ["bash"]}}
+    components = [{"Name": "Podman Engine"}] if podman else []
+    texts = {
+        "docker:container": json.dumps(container),
+        "docker:image": json.dumps(image),
+        "docker:info": json.dumps({"Runtimes": {"runc": {}}}),
+        "docker:version": json.dumps({"Version": "27.1", "Components": components}),
+        "names:/dev": "kfd\ndri",
+        **{f"node:{path}": json.dumps(node) for path, node in (nodes or {}).items()},
+    }
+    readings = {key: Reading(key, "ok", text) for key, text in texts.items()}
+    return parse(Snapshot("2026-11-24T12:00:00Z", "0.1.0", Target("trainer"), readings))
+
+
+def changed(facts: Facts, *changes: str) -> str:
+    assert facts.container
+    line = of_container(facts.container, facts.image or None, facts.engine.kind if facts.engine else "docker")
+    for name in changes:
+        line = CHANGES[name][0](line, facts)
+    return as_run(line)
+
+
+def words(line: str) -> list[str]:
+    return shlex.split(line.replace("\\\n", " "))
+
+
+def test_nothing_changed_is_the_users_own_line() -> None:
+    assert changed(machine({})) == "docker run --name=trainer trainer:2.3 python train.py"
+
+
+def test_everything_that_was_given_is_there_again() -> None:
+    facts = machine(
+        {
+            "AutoRemove": True, "Binds": ["/data dir:/data:ro"], "NetworkMode": "host", "ShmSize": 1 << 30,
+            "PortBindings": {"8000/tcp": [{"HostIp": "", "HostPort": "80"}]}, "Memory": 1536 << 20, "GroupAdd": ["44"],
+            "SecurityOpt": ["seccomp=unconfined"], "CapAdd": ["SYS_PTRACE"], "IpcMode": "host", "Privileged": True,
+            "Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}], "NanoCpus": 1_500_000_000,
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+            "DeviceRequests": [{"Driver": "", "Count": 0, "DeviceIDs": ["0", "1"], "Capabilities": [["gpu"]]}],
+        },
+        {"User": "1000:1000", "WorkingDir": "/app", "Entrypoint": ["/run.sh", "-x"], "Env": ["PATH=/usr/bin", "A=b c", "SECRET"], "Tty": True},
+    )  # fmt: skip
+    said = words(changed(facts))
+    assert said[:2] == ["docker", "run"]
+    for option in (
+        "--rm", "-t", "--privileged", "--name=trainer", '--gpus="device=0,1"', "--group-add=44", "--security-opt=seccomp=unconfined",
+        "--cap-add=SYS_PTRACE", "--ulimit=memlock=-1:-1", "--shm-size=1g", "--memory=1536m", "--cpus=1.5", "--ipc=host",
+        "--network=host", "--user=1000:1000", "--workdir=/app", "--restart=on-failure:3", "--entrypoint=/run.sh",
+    ):  # fmt: skip
+        assert option in said, option
+    assert said[-4:] == ["trainer:2.3", "-x", "python", "train.py"]
+    for pair in (("-e", "A=b c"), ("-e", "SECRET"), ("-v", "/data dir:/data:ro"), ("-p", "80:8000")):
+        assert any(said[n : n + 2] == list(pair) for n in range(len(said))), pair
+    assert "PATH=/usr/bin" not in said
+
+
+@pytest.mark.parametrize("text", ["a b", "$(reboot)", "`reboot`", "'; reboot #", "a\nb", '"', "-v", "${HOME}", "é\\"])
+def test_every_argument_is_quoted(text: str) -> None:
+    facts = machine({"Binds": [f"/x:{text}"]}, {"Cmd": ["echo", text], "Env": [f"A={text}"], "WorkingDir": text})
+    line = changed(facts)
+    said = shlex.split(line.replace(" \\\n", " "))
+    assert said[-2:] == ["echo", text]
+    assert f"A={text}" in said
+    assert f"/x:{text}" in said
+    assert f"--workdir={text}" in said
+
+
+def test_nvidia_is_asked_for_in_the_engines_way() -> None:
+    assert "--gpus=all" in changed(machine({}), "request-nvidia-gpus")
+    podman = changed(machine({}, podman=True), "request-nvidia-gpus")
+    assert podman.startswith("podman run")
+    assert "--device=nvidia.com/gpu=all" in podman
+    assert "--gpus" not in podman
+
+
+def test_an_unregistered_runtime_becomes_gpus() -> None:
+    line = changed(machine({"Runtime": "nvidia"}, {"Env": ["NVIDIA_VISIBLE_DEVICES=all"]}), "default-runtime")
+    assert "--runtime" not in line
+    assert "--gpus=all" in line
+    assert "NVIDIA_VISIBLE_DEVICES" not in line
+
+
+NODE = {"kind": "character device", "mode": 0o660, "uid": 0, "size": 0}
+NODES = {"/dev/kfd": {**NODE, "gid": 109}, "/dev/dri/renderD128": {**NODE, "gid": 44}}
+
+
+def test_amd_devices_with_their_groups_by_number_for_a_user() -> None:
+    user = {"User": "1000"}
+    assert words(changed(machine({}, user, NODES), "request-amd-devices"))[2:7] == [
+        "--name=trainer", "--device=/dev/kfd", "--device=/dev/dri", "--group-add=109", "--group-add=44",
+    ]  # fmt: skip
+    assert "--group-add" not in changed(machine({}, {}, NODES), "request-amd-devices"), "root needs no group"
+    assert '--group-add="$(stat -c %g /dev/kfd)"' in changed(machine({}, user), "request-amd-devices")
+
+
+def test_named_groups_become_numbers() -> None:
+    line = changed(machine({"GroupAdd": ["render", "video", "1234"]}, {"User": "1000"}, NODES), "add-device-groups")
+    assert [word for word in words(line) if "group" in word] == [
+        "--group-add=1234",
+        "--group-add=109",
+        "--group-add=44",
+    ]
+
+
+def test_volumes_become_devices() -> None:
+    line = changed(machine({"Binds": ["/dev/kfd:/dev/kfd", "/data:/data"]}), "devices-not-volumes")
+    assert "--device=/dev/kfd" in line
+    assert "-v /data:/data" in line
+    assert "-v /dev/kfd" not in line
+
+
+def test_sizes() -> None:
+    assert "--shm-size=8g" in changed(machine({}), "enlarge-shm")
+    assert "--shm-size" not in changed(machine({"IpcMode": "host"}), "enlarge-shm")
+    assert "--memory=32m" in changed(machine({"Memory": 16 << 20}), "raise-memory")
+
+
+def test_switching_vendors() -> None:
+    asked = {"DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}], "Runtime": "nvidia"}
+    line = changed(
+        machine(asked, {"Env": ["NVIDIA_VISIBLE_DEVICES=all"]}), "drop-nvidia-request", "request-amd-devices"
+    )
+    assert "nvidia" not in line.lower()
+    assert "--gpus" not in line
+    assert "--device=/dev/kfd" in line
+    back = changed(
+        machine({"Devices": [{"PathOnHost": "/dev/kfd"}], "GroupAdd": ["render"]}),
+        "drop-amd-devices",
+        "request-nvidia-gpus",
+    )
+    assert back == "docker run --name=trainer --gpus=all trainer:2.3 python train.py"
+
+
+def test_compose() -> None:
+    facts = machine({"Binds": ["/a: b:/c"]}, {"User": "1000", "Env": ['A="x"']}, NODES)
+    assert facts.container
+    line = of_container(facts.container, facts.image or None, "docker")
+    nvidia = as_compose(CHANGES["request-nvidia-gpus"][0](line, facts))
+    assert nvidia == (
+        'services:\n  trainer:\n    image: "trainer:2.3"\n    user: "1000"\n    command:\n      - "python"\n'
+        '      - "train.py"\n    environment:\n      - "A=\\"x\\""\n    volumes:\n      - "/a: b:/c"\n    deploy:\n      resources:\n'
+        "        reservations:\n          devices:\n            - driver: nvidia\n              count: all\n"
+        "              capabilities: [gpu]\n"
+    )
+    amd = as_compose(CHANGES["request-amd-devices"][0](line, facts))
+    assert '    devices:\n      - "/dev/kfd"\n      - "/dev/dri"\n    group_add:\n      - "109"\n      - "44"\n' in amd
