@@ -64,11 +64,12 @@ class Lists:
 
 
 class Process:
-    """What is loaded so far. `needs` is every name that an object in it asks for."""
+    """What is loaded so far. `needs` is every name that an object in it asks for, `program` whether it can start."""
 
-    def __init__(self, root: str, rules: Rules, search: Search, lists: Lists, library_path: str) -> None:
+    def __init__(self, root: str, program: bool, rules: Rules, search: Search, lists: Lists, library_path: str) -> None:
         """`library_path` is the LD_LIBRARY_PATH it starts with."""
         self.root = root
+        self.program = program
         self.rules = rules
         self.search = search
         self.by_name: dict[str, Object] = {}

@@ -44,12 +44,15 @@ class Edge:
     `how` says the same in words. `searched` has every place in order where nothing was found, and otherwise only those
     where an unusable file was passed over. `versions_missing` are version nodes that the file found does not define:
     the program would not start. `elsewhere` are files of this name where the loader does not look.
-    `root` is the first process in which the edge came up.
+    `root` is the first process in which the edge came up. `at_start` says that it is a program, which does not start
+    while the edge is missing; otherwise it is a library that something opens by hand, perhaps after opening what it
+    needs, so that a miss is only likely.
     """
 
     needed: str
     by: str
     root: str
+    at_start: bool
     found: str | None
     file: str | None
     kind: EdgeKind

@@ -151,7 +151,7 @@ class _Session:
             rules = rules_of(self._paths, header)
             self._rules[key] = (rules, Search(self._paths, rules, self.files.header, self._places_allowed))
         rules, search = self._rules[key]
-        return Process(root, rules, search, self._lists, self._library_path)
+        return Process(root, header.interpreter is not None, rules, search, self._lists, self._library_path)
 
     def _start(self, root: str, header: Header) -> Process:
         """A process with what is in it before anything is asked for: the program or library, and the loader."""
@@ -194,7 +194,7 @@ class _Session:
         if rules.musl and needed.startswith("lib") and needed[3:].startswith(MUSL_ITSELF):
             itself = rules.interpreter
             how = "musl's loader is its own C library"
-            return Edge(needed, loaded.path, process.root, itself, itself, "loader", how), None
+            return Edge(needed, loaded.path, process.root, process.program, itself, itself, "loader", how), None
         edge_to = partial(_edge_to, process, loaded, needed)
         known = process.by_name.get(needed)
         if known is not None and known.path == rules.interpreter:
@@ -239,7 +239,7 @@ class _Session:
         elif plug_in is not None:
             kind = "optional"
             how = f"not found; needed only by {plug_in}"
-        return Edge(needed, loaded.path, process.root, None, None, kind, how, places, (), elsewhere)
+        return Edge(needed, loaded.path, process.root, process.program, None, None, kind, how, places, (), elsewhere)
 
     def _configured_folder(self, process: Process, needed: str) -> tuple[str, str] | None:
         """The folder of /etc/ld.so.conf that has the library, and the file that names the folder."""
@@ -277,4 +277,4 @@ def _edge_to(
     has = to.header.defines_versions
     # A library without version nodes is taken as it is; musl does not look at them at all.
     absent = tuple(node for node in asked if node not in has) if has and not process.rules.musl else ()
-    return Edge(needed, loaded.path, process.root, to.path, to.file, kind, how, places, absent)
+    return Edge(needed, loaded.path, process.root, process.program, to.path, to.file, kind, how, places, absent)

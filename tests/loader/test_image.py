@@ -73,6 +73,7 @@ def test_a_library_of_the_driver_is_not_missing(root: Root) -> None:
         "libcudart.so.12": "missing",
     }
     assert resolution.edges[0].elsewhere == ("/stubs/libcuda.so",)
+    assert all(edge.at_start for edge in resolution.edges)
     assert "driver capability: video" in resolution.edges[1].how
 
 
@@ -186,7 +187,7 @@ def test_other_frameworks_open_wheels_by_hand(root: Root, marker: str, says: str
     assert kinds(examined(root), f"{SITE}/{library}") == {"libcublas.so.12": "missing"}
     root.text(f"{SITE}/{marker}", f"{says}\n")
     (edge,) = examined(root).edges
-    assert (edge.kind, edge.how) == ("preloaded", how)
+    assert (edge.kind, edge.how, edge.at_start) == ("preloaded", how, False)
 
 
 def test_an_operator_library_finds_tensorflow(root: Root) -> None:

@@ -298,6 +298,21 @@ def same_file_under_two_names(root: Root) -> dict[str, str]:
     return {}
 
 
+def runpath_beside_rpath(root: Root) -> dict[str, str]:
+    # No linker writes both, so another entry is turned into the RUNPATH.
+    root.library("/l/liba.so", ["libb.so", "libc1.so"], rpath="/rpath", options=["-Wl,-f,/runpath"])
+    path = root.path("/l/liba.so")
+    auxiliary, runpath = (0x7FFFFFFD).to_bytes(8, "little"), (29).to_bytes(8, "little")
+    data = path.read_bytes()
+    assert data.count(auxiliary) == 1
+    path.write_bytes(data.replace(auxiliary, runpath))
+    for name in ("libb.so", "libd.so"):
+        root.library(f"/rpath/{name}")
+    root.library("/runpath/libc1.so", ["libd.so"])
+    root.program(PROGRAM, ["liba.so"], runpath="/l")
+    return {}
+
+
 def needed_by_path(root: Root) -> dict[str, str]:
     root.library("/l/liba.so", ["/l/deep/libb.so", "$ORIGIN/libc1.so"])
     root.library("/l/deep/libb.so", soname=None)
