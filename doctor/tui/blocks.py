@@ -17,6 +17,7 @@ from doctor.tui.rows import Cards, Row
 from doctor.tui.signs import SIGNS
 
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
+GRAVITY = {"error": "blocking", "warning": "degraded", "note": "notice"}
 EVIDENCE_LINES = 6
 
 
@@ -126,7 +127,8 @@ def headline(item: Diagnosis) -> Row:
 def diagnosis_card(item: Diagnosis, number: int, width: int) -> list[Row]:
     """One finding in the list of findings."""
     role = {"consequence": "follows from it", "also": "", "cause": ""}[item.role]
-    lines = sorted({evidence.line for evidence in item.finding.evidence if evidence.line})
+    logged = [evidence.line for evidence in item.finding.evidence if evidence.source == "log"]
+    lines = sorted({line for line in logged if line})
     where = f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:3]))}" if lines else ""
     tail = "  ".join(filter(None, (role, where)))
     rows: list[Row] = [((f" {number:<2}", "muted"), *headline(item), (f"  {tail}" if tail else "", "muted"))]
@@ -216,7 +218,8 @@ def fixes(item: Diagnosis, corrected: Corrected | None = None) -> Iterator[Block
 
 def fix_blocks(fix: Fix, number: int, of: int) -> Iterator[Block]:
     """One way out."""
-    yield title(f"{number}  {fix.title}" if of > 1 else fix.title)
+    words = fix.title[:1].upper() + fix.title[1:]
+    yield title(f"{number}  {words}" if of > 1 else words)
     holds = "".join(f" · {name}: {', '.join(values)}" for name, values in fix.when.items())
     yield note(f"{fix.where} · risk: {fix.risk}{holds}")
     if fix.text:
@@ -247,7 +250,9 @@ def sources(entry: Entry) -> Iterator[Block]:
 def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     """An entry of the knowledge base, to read."""
     yield title(fill(entry.title, {}))
-    yield note(f"{entry.area} · {SIGNS[entry.severity].word.lower()} · {len(entry.matchers)} matchers · {entry.file}")
+    count = len(entry.matchers)
+    matchers = f"{count} matcher{'s' if count != 1 else ''}"
+    yield note(f"{entry.area} · {GRAVITY[entry.severity]} · {matchers} · {entry.file}")
     yield gap()
     yield prose(fill(entry.text, {}))
     for cause in entry.causes:

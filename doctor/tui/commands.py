@@ -24,9 +24,12 @@ class DoctorCommands(Provider):
         app = cast("DoctorApp", self.app)
         for mode, name in SECTIONS.items():
             yield f"section: {name}", "", partial(app.switch_mode, mode)
+        seen = {"back", "quit_softly"}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.tooltip and active.enabled and not binding.action.startswith(("app.section", "section")):
+            wanted = binding.tooltip and active.enabled and not binding.action.startswith(("app.", "section"))
+            if wanted and binding.action not in seen:
+                seen.add(binding.action)
                 run = partial(app.run_action, binding.action, active.node)
                 yield f"do: {binding.description.lower()}", f"{app.get_key_display(binding)}  {binding.tooltip}", run
         for theme in sorted(app.available_themes):

@@ -73,8 +73,8 @@ class ExportDialog(_Dialog):
             forms = Rows(id="forms", title="Format", classes="pane")
             forms.show(Lines(self._forms, lambda form, width: ((f" {form}", ""),)))
             yield forms
-            yield Static(" File", markup=False)
-            yield Input(str(Path.cwd() / file_name(self._reports[0], self._forms[0])), id="path")
+            yield Static(" File, in the folder that gpu-doctor was started in", markup=False)
+            yield Input(file_name(self._reports[0], self._forms[0]), id="path")
             yield Static("", id="problem", markup=False)
             yield Static(" ↑ ↓ format   tab file   enter write   esc leave", classes="hint", markup=False)
 
@@ -103,7 +103,7 @@ class ExportDialog(_Dialog):
         except UsageError as error:
             self.problem(str(error))
             return
-        self.done(f"Written: {path}")
+        self.done(f"Written: {path.absolute()}")
 
 
 class SaveDialog(_Dialog):
@@ -128,7 +128,7 @@ class SaveDialog(_Dialog):
             yield held
             counts = ", ".join(f"{count} × {kind}" for kind, count in self._of.redactions.items()) or "nothing"
             yield Static(f" Replaced: {counts}. No pattern knows every secret: look before you send it.", markup=False)
-            yield Input(str(Path.cwd() / "gpu-doctor-snapshot.gz"), id="path")
+            yield Input("gpu-doctor-snapshot.gz", id="path")
             yield Static("", id="problem", markup=False)
             yield Static(" enter write   esc leave", classes="hint", markup=False)
 
@@ -143,4 +143,4 @@ class SaveDialog(_Dialog):
         except UsageError as error:
             self.problem(str(error).replace("add --force", "remove it first"))
             return
-        self.done(f"Written: {path} ({len(dump(self._of))} bytes)")
+        self.done(f"Written: {path.absolute()} ({len(dump(self._of))} bytes)")

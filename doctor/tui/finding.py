@@ -33,7 +33,7 @@ class FindingScreen(SectionScreen):
         "One finding. y copies the fix under the cursor, Y the whole finding for a ticket, v shows the raw reading."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("Y", "copy_finding", "Copy as Markdown", id="report.copy-finding",
+        Binding("Y", "copy_finding", "Markdown", id="report.copy-finding",
                 tooltip="Copy the finding as Markdown, for a ticket"),
         Binding("v", "raw", "Raw evidence", id="report.show-raw", tooltip="The reading behind the evidence"),
         Binding("left_square_bracket", "other(-1)", "Previous", id="finding.go-previous", key_display="[",
@@ -89,8 +89,8 @@ class FindingScreen(SectionScreen):
         sign = SIGNS[item.severity]
         of = f"{self._position + 1} of {len(self._of.diagnoses)}  [ ]"
         head = f" {SECTIONS[self.SECTION]} › {sign.text.strip()}  {clean(item.title)}"
-        width = max(20, self.app.size.width - len(of) - 2)
-        self.query_one("#crumb", Static).update(Content.assemble((cut(head, width), "bold"), of))
+        width = max(20, self.app.size.width - len(of) - 3)
+        self.query_one("#crumb", Static).update(Content.assemble((cut(head, width), "bold"), f"  {of}"))
         why = self.query_one("#wrong", Rows)
         why.show(cards(list(wrong(item, self._of))), cursor=0)
         why.scroll_home(animate=False)

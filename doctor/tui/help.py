@@ -16,6 +16,7 @@ from doctor.tui.literal import cut, wrap
 from doctor.tui.rows import Cards, Row, Rows
 from doctor.tui.signs import SIGNS
 
+OF_TEXTUAL = ("app.focus_next", "app.focus_previous", "screen.copy_text")
 SIGN_NAMES = ("error", "warning", "note", "passed", "skipped", "running", "waiting", "crashed")
 
 
@@ -74,16 +75,21 @@ MEANS = {
 }
 
 
+MOVING = ("up", "down", "page", "first", "last", "pan", "app.section", *OF_TEXTUAL)
+"""Actions that stand last: everybody knows them."""
+
+
 def _keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:
     """(keys, what they do): the keys of one action together, those of the system left out."""
     together: dict[str, list[str]] = {}
     says: dict[str, str] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.system or not binding.description:
+        if not binding.id and binding.action not in OF_TEXTUAL:
             continue
         shown = screen.app.get_key_display(binding)
         together.setdefault(binding.action, []).append(SHORT.get(shown, shown))
         says[binding.action] = (binding.tooltip or binding.description) + ("" if active.enabled else " (not now)")
-    for action, keys in together.items():
+    for action in sorted(together, key=lambda one: one.split("(")[0] in MOVING):
+        keys = together[action]
         yield " ".join(dict.fromkeys(keys)), says[action]

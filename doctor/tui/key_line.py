@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual import events
 from textual.content import Content
+from textual.keys import key_to_character
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 ALWAYS = ("help", "quit")
 SHORT = {"escape": "esc", "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]"}
@@ -34,13 +35,20 @@ class KeyLine(Static):
         seen: set[str] = set()
         for key, active in self.screen.active_bindings.items():
             binding = active.binding
-            if not binding.show or binding.action in seen:
+            if not binding.show or binding.action in seen or self._is_typed(key):
                 continue
             seen.add(binding.action)
             shown = self.app.get_key_display(binding)
             row = (SHORT.get(shown, shown), binding.description, active.enabled, key)
             (last if binding.action.removeprefix("app.") in ALWAYS else words).append(row)
         return [*words, *last, ("^p", "Palette", True, "ctrl+p")]
+
+    def _is_typed(self, key: str) -> bool:
+        """Whether the key is a letter of the text that is being typed."""
+        focused = self.screen.focused
+        if isinstance(focused, Input):
+            return len(key_to_character(key) or "") == 1
+        return isinstance(focused, TextArea) and (key == "enter" or len(key_to_character(key) or "") == 1)
 
     def render(self) -> Content:
         words = self._words()

@@ -126,13 +126,13 @@ class LogScreen(AnswerScreen):
         Binding("left_square_bracket", "other(-1)", "Previous finding", id="finding.go-previous", key_display="[",
                 show=False),
         Binding("right_square_bracket", "other(1)", "Next finding", id="finding.go-next", key_display="]", show=False),
-        Binding("escape", "back", "Leave text", id="screen.go-back", show=False, tooltip="Leave the text"),
+        Binding("escape", "back", "Leave", id="screen.go-back", tooltip="Leave the text"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self._log: LogText | None = None
-        self._wrap = False
+        self._wrap = True
         self._sought: tuple[int, ...] = ()
         self._words = ""
         self._following = ""

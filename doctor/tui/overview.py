@@ -235,7 +235,15 @@ class OverviewScreen(AnswerScreen):
             self.answer, self._snapshot = event.report, event.snapshot
             self.app.machine = machine_of(self.app.doctor.host, parse(event.snapshot))
             self._show_answer()
+            self._to_first_problem()
             self.refresh_bindings()
+
+    def _to_first_problem(self) -> None:
+        """The rows keep their order, so the list goes to where a person would look; not under a moving hand."""
+        pane = self.query_one("#checks", Rows)
+        problems = [n for n, row in enumerate(self._visible()) if row.state in ("found", "crashed")]
+        if problems and not pane.has_focus:
+            pane.cursor = problems[0]
 
     def filter_rows(self, text: str) -> None:
         self._words = text.lower()

@@ -321,7 +321,10 @@ class Rows(ScrollView, can_focus=True):
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             segments = _selected(segments, span, self._style("selection"))
-        strip = Strip(segments).crop_extend(left, left + width, base)
+        strip = Strip(segments)
+        if strip.cell_length > left + width:
+            strip = Strip([*strip.crop(0, left + width - 1), Segment("…", base)])
+        strip = strip.crop_extend(left, left + width, base)
         return strip.apply_offsets(left, y)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:

@@ -184,6 +184,7 @@ class Recorded(Doctor):
         self._log = log
         self._images = images or {}
         self.asked: list[str | None] = []
+        self.holding = False
 
     @property
     def host(self) -> str:
@@ -199,7 +200,9 @@ class Recorded(Doctor):
         self.asked.append(container)
         for number, event in enumerate(self._events(container)):
             if number == self._hold:
+                self.holding = True
                 self.go.wait(20)
+                self.holding = False
             yield event
 
     def watch(self, stop: threading.Event) -> Iterator[LiveEvent]:
