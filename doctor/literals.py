@@ -19,7 +19,8 @@ else:
     import sre_parse as parser
 
 SHORTEST = 4
-MOST = 32
+LONG = 12
+MOST = 16
 """Literals that one pattern may be found by, where its alternatives multiply."""
 # fmt: off
 COMMON = frozenset(
@@ -58,11 +59,14 @@ def _required(items: Any) -> frozenset[str]:
     """The best set for a sequence: the one that is no common word, then whose shortest literal is longest."""
     candidates: list[frozenset[str]] = []
     runs = frozenset([""])
-    for code, argument in [*_flat(items), (codes.AT, None)]:
-        letters = _letters(code, argument)
-        if letters and len(letters) * len(runs) <= MOST:
-            runs = frozenset(run + letter for run in runs for letter in letters)
+    for item in [*_flat(items), (codes.AT, None)]:
+        texts = _texts([item])
+        if texts and len(texts) * len(runs) <= MOST:
+            if len(texts) > 1:
+                candidates.append(runs)
+            runs = frozenset(run + text for run in runs for text in texts)
             continue
+        code, argument = item
         if code is codes.BRANCH:
             beginnings = [_beginning(branch) for branch in argument[1]]
             if len(runs) * len(beginnings) <= MOST:
@@ -70,16 +74,29 @@ def _required(items: Any) -> frozenset[str]:
         candidates.append(runs)
         runs = frozenset([""])
         candidates.append(_required_of(code, argument))
-    return max(candidates, key=_worth, default=frozenset())
+    best = max(candidates, key=_worth, default=frozenset())
+    return frozenset(text for text in best if not any(other in text for other in best if other != text))
 
 
-def _letters(code: Any, argument: Any) -> list[str]:
-    """The characters that an item stands for, where they are few: a letter, or [Ee]."""
-    if code is codes.LITERAL:
-        return [chr(argument)]
-    if code is codes.IN and len(argument) <= 4 and all(kind is codes.LITERAL for kind, _ in argument):
-        return [chr(letter) for _, letter in argument]
-    return []
+def _texts(items: Any) -> frozenset[str]:
+    """All texts that a sequence stands for, where they are few: letters, [Ee], (?:one|other), (?:maybe )?; or none."""
+    texts = frozenset([""])
+    for code, argument in _flat(items):
+        if code is codes.LITERAL:
+            more = frozenset([chr(argument)])
+        elif code is codes.IN and len(argument) <= 4 and all(kind is codes.LITERAL for kind, _ in argument):
+            more = frozenset(chr(letter) for _, letter in argument)
+        elif code is codes.BRANCH:
+            branches = [_texts(branch) for branch in argument[1]]
+            more = frozenset().union(*branches) if all(branches) else frozenset()
+        elif code is codes.MAX_REPEAT and argument[:2] == (0, 1) and (inner := _texts(argument[2])):
+            more = inner | {""}
+        else:
+            return frozenset()
+        if not more or len(texts) * len(more) > MOST:
+            return frozenset()
+        texts = frozenset(text + tail for text in texts for tail in more)
+    return texts
 
 
 def _flat(items: Any) -> Iterator[tuple[Any, Any]]:
@@ -116,6 +133,8 @@ def is_weak(literal: str) -> bool:
     return word in COMMON or (len(word) <= 5 and word.isalpha())
 
 
-def _worth(literals: frozenset[str]) -> tuple[bool, bool, int, int]:
+def _worth(literals: frozenset[str]) -> tuple[bool, bool, int, int, int]:
+    """Longer is rarer, up to a length from which on fewer is better."""
     shortest = min(map(len, literals), default=0)
-    return (shortest >= SHORTEST, not any(map(is_weak, literals)), shortest, -len(literals))
+    strong = not any(map(is_weak, literals))
+    return (shortest >= SHORTEST, strong, min(shortest, LONG), -len(literals), shortest)

@@ -161,7 +161,7 @@ PATTERNS = Patterns([parse_entry(ENTRY, "lib-cudart-missing.md")])
     [
         ("no kernel image", {"no kernel image"}),
         (r"GLIBC_2\.\d+' not found", {"' not found"}),
-        (r"(?:libcublas|libcufft)\.so", {"libcublas", "libcufft"}),
+        (r"(?:libcublas|libcufft)\.so", {"libcublas.so", "libcufft.so"}),
         (r"(?i)Out Of Memory", {"out of memory"}),
         (r"(?P<name>abcdef)?ghijkl", {"ghijkl"}),
         (r"x+(?:abcd)+", {"abcd"}),
