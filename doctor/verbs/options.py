@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from doctor import engine
-from doctor.check import Check, discover
-from doctor.engine import Event, Selection
 from doctor.errors import UsageError
-from doctor.facts import parse
-from doctor.facts.engine import ListedContainer
 from doctor.knowledge import Base, load
 from doctor.match import Patterns, patterns_of
-from doctor.probes import discover as discover_probes
-from doctor.probes.system import COMMAND_SECONDS, System
-from doctor.redact import Redactor
 from doctor.render import RENDERERS
 from doctor.render.appearance import Appearance, appearance
 from doctor.report import Report, exit_code
-from doctor.snapshot import Snapshot, Target
+
+if TYPE_CHECKING:  # what only machines need is imported where it is used: explaining a log starts faster without
+    from doctor.check import Check
+    from doctor.engine import Event
+    from doctor.facts.engine import ListedContainer
+    from doctor.redact import Redactor
+    from doctor.snapshot import Snapshot
 
 
 def output(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
@@ -79,6 +77,9 @@ def config_folder() -> Path:
 
 def checks(options: argparse.Namespace) -> tuple[Check, ...]:
     """The selected checks. Raises UsageError when --only matches none."""
+    from doctor.check import discover
+    from doctor.engine import Selection
+
     chosen = Selection(tuple(options.only), tuple(options.skip)).of(discover())
     if options.only and not chosen:
         raise UsageError(f"--only {' '.join(options.only)} matches no check; see `gpu-doctor checks list`")
@@ -117,13 +118,18 @@ def examine(
     image: str | None = None,
 ) -> Iterator[Event]:
     """Run the probes on the live system, with progress on stderr where that is a terminal."""
+    from doctor import engine
+    from doctor.probes import discover
+    from doctor.probes.system import COMMAND_SECONDS, System
+    from doctor.snapshot import Target
+
     for name in options.log:
         if not os.access(name, os.R_OK):
             raise UsageError(f"--log {name}: there is no such file, or it cannot be read")
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
     target = Target(options.container, image, tuple(options.log), options.root)
     progress = _Progress(sys.stderr.isatty() and not options.quiet)
-    for event in engine.run(target, system, discover_probes(), checks, base, patterns):
+    for event in engine.run(target, system, discover(), checks, base, patterns):
         progress.show(event)
         yield event
 
@@ -136,11 +142,13 @@ class _Progress:
         self._areas: list[str] = []
 
     def show(self, event: Event) -> None:
-        if isinstance(event, engine.ProbeStarted):
+        from doctor.engine import ProbeFinished, ProbeStarted, ReportReady
+
+        if isinstance(event, ProbeStarted):
             self._areas.append(event.area)
-        elif isinstance(event, engine.ProbeFinished) and event.area in self._areas:
+        elif isinstance(event, ProbeFinished) and event.area in self._areas:
             self._areas.remove(event.area)
-        elif isinstance(event, engine.ReportReady):
+        elif isinstance(event, ReportReady):
             self._areas.clear()
         if self._on:
             words = f"looking at {', '.join(self._areas)} …" if self._areas else ""
@@ -149,12 +157,18 @@ class _Progress:
 
 def failed_containers(snapshot: Snapshot) -> list[ListedContainer]:
     """Containers of the engine that failed lately."""
+    from doctor.facts import parse
+
     known = parse(snapshot).engine
     return [one for one in known.containers if one.failed] if known else []
 
 
 def redactor() -> Redactor:
     """A redactor that knows this host's and this user's name."""
+    import socket
+
+    from doctor.redact import Redactor
+
     user = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
     return Redactor(socket.gethostname(), user)
 
