@@ -19,6 +19,7 @@ from doctor.automaton import automaton, whole
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
+from doctor.mention import among_source, is_mention
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -33,6 +34,8 @@ HITS_NEAR = 1024
 """Hits looked at for a pattern that counts only near another."""
 AROUND = 32 << 10
 """Bytes before and after a line in which its neighbours are looked for."""
+NEIGHBOURS = 6
+"""Lines before and after that tell whether a line stands in source code."""
 FLOOD = 500_000
 """Candidates after which it pays to build the automaton anew without the patterns that are full."""
 
@@ -51,15 +54,6 @@ ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}
 PREFIX = (
     r"(?:(?:>\s?)+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+|\[rank\d+\]:\s*"
     r"|[\w./-]{1,60}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
-)
-# Lines that speak about an error without being one: source code and advice.
-MENTION = (
-    r"^\s*(?:[+-]\s+)?(?:(?:raise|throw|throw new|except|catch|assert|elif|def|class|import|return|case) .{0,400}$"
-    r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+)\s?\("
-    r"|(?://|/\*|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
-    r"|if .{0,300}:$|if .{0,200} in str\(|if \(.{0,300}[{)]$)"
-    r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
-    r"|(?i:\b(?:fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
 )
 
 
@@ -191,7 +185,8 @@ class Patterns:
             found = _re2(pattern).search(text)
             if not found:
                 continue
-            mention = is_mention(text) if mention is None else mention
+            if mention is None:
+                mention = is_mention(text) or among_source(text, around(NEIGHBOURS))
             if mention:
                 scan.mentions += 1
             else:
@@ -324,11 +319,6 @@ def without_prefix(text: str) -> str:
     """The line without what engines and loggers put before a message."""
     found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)
     return text[found.end() :] if found else text
-
-
-def is_mention(text: str) -> bool:
-    """Whether the line is source code or advice that speaks about an error, rather than the error."""
-    return bool(_re2(MENTION).search(text))
 
 
 def whole_lines(stream: BinaryIO, head: bytes = b"", chunk: int = CHUNK) -> Iterator[bytes]:

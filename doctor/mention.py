@@ -1,0 +1,70 @@
+"""Text that speaks about an error without being one: source code, documentation, advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+# Lines that are source code or advice in themselves.
+MENTION = (
+    r"^\s*(?:[+-]\s+)?(?:(?:raise|throw|throw new|except|catch|assert|elif|def|class|import|return|case) .*$"
+    r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
+    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w+|[A-Z_]{3,30}|pytest\.\w+|self\.\w+)\s?\("
+    r"|(?://|/\*|\* [A-Z@]|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
+    r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
+    r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s*=\s*[rfbu]{0,2}[\"'])"
+    r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
+    r"|^\s*[\w.\"']{1,60}:\s{1,16}[\"'`].+[\"'`],$"
+    r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
+    r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
+    r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
+)
+# Lines that source code and documents are made of.
+CODE = (
+    r"[;{}]\s*(?://.*)?$"
+    r"|^\s*(?://|/\*|\*\s|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
+    r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
+    r"|try:|except|with .*:$"
+    r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
+    r"|^\s*[\"'].*[\"'],?\s*$"
+    r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
+    r"|^\s*\('?\w+'?,\s.+\),?$"
+    r"|^\|.*[`*].*\|.*\|?\s*$|^\|[ :|-]+\|$"
+    r"|\]\((?:https?://|#|\.{1,2}/)"
+    r"|^#{1,5} [A-Z`]"
+    r"|^\s*[-*] (?:\*\*|`|\[).*$"
+)
+# Lines that a program prints as it fails, whatever stands around them; a traceback shows source on purpose.
+PRINTED = (
+    r"^\s*(?:\w+\.){0,6}\w*(?:Error|Exception|Warning|Failure): "
+    r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL)\b[:\s]"
+    r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
+    r"|error while loading shared libraries"
+)
+TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
+ENOUGH = 5
+"""Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
+
+
+def is_mention(text: str) -> bool:
+    """Whether the line is source code or advice that speaks about an error, rather than the error."""
+    return bool(_re2(MENTION).search(text))
+
+
+def among_source(line: str, around: Sequence[str]) -> bool:
+    """Whether a line stands in source code or a document, told by most of the lines around it."""
+    if _re2(PRINTED).search(line) or any(_re2(TRACEBACK).search(other) for other in around):
+        return False
+    written = [other for other in around if other.strip()]
+    code = sum(bool(_re2(CODE).search(other)) for other in written)
+    return code >= ENOUGH and code * 2 > len(written)
+
+
+@lru_cache(maxsize=16)
+def _re2(pattern: str) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern, options)
