@@ -35,7 +35,8 @@ FRONT_KEYS = {
 MATCH_KEYS = {"line", "not", "near", "within", "unless", "sure", "severity", "values"}
 ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 FENCE = re.compile(r"(`{3,})(.*)")
-BLANK = re.compile(r"\{([a-z_]+)(?:\|([^{}]*))?\}")
+# Not within doubled braces: those are the templates of `docker --format`.
+BLANK = re.compile(r"(?<!\{)\{([a-z_]+)(?:\|([^{}]*))?\}(?!\})")
 
 
 class EntryError(Exception):

@@ -9,21 +9,24 @@ from doctor.diagnose import Diagnosis
 from doctor.finding import Evidence
 from doctor.knowledge import Cause, Fix, fill
 from doctor.render.appearance import Appearance
-from doctor.report import Outcome, Report
+from doctor.report import Corrected, Outcome, Report
 from doctor.text import plain
 
+SHOWN = 2
+"""Fixes of the diagnosis that are shown in full."""
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 
 
 def report_text(report: Report, look: Appearance) -> str:
     """The whole report."""
+    notes = ["\n".join(_notes(report))] if report.notes else []
     blocks = [_headline(report, look)]
+    if report.kind == "machine":
+        blocks += notes
     blocks += ["\n".join(_diagnosis(item, report, look)) for item in report.diagnoses]
-    if report.corrected:
-        blocks.append("\n".join(_corrected(report, look)))
-    blocks += [
-        "\n".join(block) for block in (_aside(report), _checks(report, look), _unseen(report), _notes(report)) if block
-    ]
+    blocks += ["\n".join(block) for block in (_aside(report), _checks(report, look), _unseen(report)) if block]
+    if report.kind != "machine":
+        blocks += notes
     blocks.append(_last_line(report, look))
     return _fitting("\n\n".join(blocks), look) + "\n"
 
@@ -65,22 +68,36 @@ def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[st
         )
     yield look.paint(f"   {item.finding.fault} · {SURE_WORDS[item.finding.sure]}", "dim")
     yield ""
-    yield from _wrapped(item.explanation if look.verbose or first else item.explanation.split("\n\n")[0], look, "   ")
+    yield from _wrapped(item.explanation if look.verbose else item.explanation.split("\n\n")[0], look, "   ")
     yield ""
     yield "   Why we think so"
     for evidence in item.finding.evidence[: None if look.verbose else 4]:
         yield from _evidence(evidence, look)
     if item.role == "consequence" and not look.verbose:
         return
-    for cause in item.entry.causes if item.severity != "note" else ():
-        yield from _cause(cause, item.finding.values, look)
-    for number, fix in enumerate(item.fixes if look.verbose or first else item.fixes[:1], 1):
+    corrected = report.corrected if first else None
+    if corrected:
         yield ""
-        yield from _fix(number, fix, look)
+        yield from _corrected(corrected, look)
+    # The container's own line settles which of the causes it is.
+    for cause in item.entry.causes if look.verbose or not corrected else ():
+        yield from _cause(cause, item.finding.values, look)
+    yield from _fixes(item.fixes, SHOWN if first else 1, look)
     if look.verbose:
         yield ""
         yield "   Sources"
         yield from (f"   - {source.address} : {source.says}" for source in item.entry.sources)
+
+
+def _fixes(fixes: tuple[Fix, ...], shown: int, look: Appearance) -> Iterator[str]:
+    """The likeliest in full, the others by title."""
+    shown = len(fixes) if look.verbose else shown
+    for number, fix in enumerate(fixes[:shown], 1):
+        yield ""
+        yield from _fix(number, fix, look)
+    if rest := fixes[shown:]:
+        yield ""
+        yield "   Or (--verbose shows how): " + "; ".join(plain(fix.title) for fix in rest)
 
 
 def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
@@ -133,14 +150,14 @@ def _wrapped(text: str, look: Appearance, indent: str) -> Iterator[str]:
         )
 
 
-def _corrected(report: Report, look: Appearance) -> Iterator[str]:
-    if report.corrected is None:
-        return
-    yield (look.paint("The container's own line, corrected", "bold") + f": {'; '.join(report.corrected.changes)}")
-    yield from _command(report.corrected.run, look, "")
-    yield ""
-    yield "As a compose service:"
-    yield from _command(report.corrected.compose, look, "")
+def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
+    yield look.paint("   The container's own line, corrected", "bold") + f": {'; '.join(corrected.changes)}"
+    yield from _command(corrected.run, look, "   ")
+    if look.verbose:
+        yield "   As a compose service:"
+        yield from _command(corrected.compose, look, "   ")
+    else:
+        yield "   (--verbose shows it as a compose service)"
 
 
 def _aside(report: Report) -> list[str]:
