@@ -19,7 +19,7 @@ from doctor.automaton import automaton, whole
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
-from doctor.mention import among_source, is_mention
+from doctor.mention import among_source, is_mention, is_source
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -141,8 +141,16 @@ class Patterns:
                 self._drop_full(scan)
                 candidates = 0
         if 0 < scan.size <= JOINED:
-            _JoinedLines(self, scan).search(bytes(small))
+            self._second_look(plainer(bytes(small)).decode("utf-8", "replace"), scan)
         return scan
+
+    def _second_look(self, text: str, scan: Scan) -> None:
+        """At a small log as a whole: is it one at all, and did something break its lines?"""
+        if is_source(text):
+            scan.mentions += sum(map(len, scan.hits.values()))
+            scan.hits.clear()
+        else:
+            _JoinedLines(self, scan).search(text)
 
     def _drop_full(self, scan: Scan) -> None:
         full = frozenset(pattern for pattern, hits in scan.hits.items() if len(hits) >= self._most[pattern])
@@ -210,8 +218,8 @@ class _JoinedLines:
         self._patterns = patterns
         self._scan = scan
 
-    def search(self, chunk: bytes) -> None:
-        lines = [without_prefix(line.decode("utf-8", "replace")).strip() for line in plainer(chunk).split(b"\n")]
+    def search(self, text: str) -> None:
+        lines = [without_prefix(line).strip() for line in text.split("\n")]
         seen = {pattern for pattern, hits in self._scan.hits.items() if hits}
         for glue in (" ", ""):
             self._search_joined(lines, glue, seen)

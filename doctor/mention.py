@@ -27,7 +27,7 @@ CODE = (
     r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
     r"|try:|except|with .*:$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
-    r"|^\s*[\"'].*[\"'],?\s*$"
+    r"|^\s*[\"'].*[\"'],\s*$"
     r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
     r"|^\s*\('?\w+'?,\s.+\),?$"
     r"|^\|.*[`*].*\|.*\|?\s*$|^\|[ :|-]+\|$"
@@ -40,9 +40,19 @@ PRINTED = (
     r"^\s*(?:\w+\.){0,6}\w*(?:Error|Exception|Warning|Failure): "
     r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL)\b[:\s]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-    r"|error while loading shared libraries"
+    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} error:? "
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
+# Lines that only logs and terminals have.
+LOGGED = (
+    r"Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+|^\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL)\b"
+    r"|^\W{0,3}\w{0,12}\W{0,3}(?:\d{4}-\d\d-\d\d|\w{3} +\d+ )?[T ]?\d\d:\d\d:\d\d"
+    r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): "
+    r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d"
+)
+CODE_SHARE, LOG_SHARE = 0.35, 0.03
+FEWEST, LINES = 12, 2000
+"""Lines that a text must have to be judged as a whole, and that are looked at."""
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
 
@@ -59,6 +69,19 @@ def among_source(line: str, around: Sequence[str]) -> bool:
     written = [other for other in around if other.strip()]
     code = sum(bool(_re2(CODE).search(other)) for other in written)
     return code >= ENOUGH and code * 2 > len(written)
+
+
+def is_source(text: str) -> bool:
+    """Whether a whole text is a piece of source code or a document rather than a log.
+
+    A share of code-shaped lines that no log reaches, and next to no line that only logs have.
+    """
+    lines = [line for line in text.split("\n") if line.strip()][:LINES]
+    if len(lines) < FEWEST:
+        return False
+    code = sum(bool(_re2(CODE).search(line)) for line in lines)
+    logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
+    return code >= CODE_SHARE * len(lines) and logged <= LOG_SHARE * len(lines)
 
 
 @lru_cache(maxsize=16)
