@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,12 @@ def main() -> int:
         svg, _ = asyncio.run(scenes.picture(scene, size))
         (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
         print(name)
+    from importlib.metadata import version
+
+    import textual
+
+    versions = {"textual": textual.__version__, "rich": version("rich")}
+    (HERE / "drawn_with.json").write_text(json.dumps(versions) + "\n", encoding="utf-8")
     if options.png:
         for name in PNG:
             png(HERE / f"{name}.svg", HERE / f"{name}.png")

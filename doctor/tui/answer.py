@@ -49,7 +49,9 @@ class AnswerScreen(SectionScreen):
         rows = diagnosis_card(item, number, width)
         if self.app.size.width < WIDE and item.fixes:
             fix = item.fixes[0]
-            rows.append((("    Fix: ", "muted"), (clean(fix.commands[0].split("\n")[0]), "command")))
+            corrected = self.answer.corrected if self.answer and item.role == "cause" else None
+            text = " ".join(corrected.run.replace("\\\n", " ").split()) if corrected else fix.commands[0].split("\n")[0]
+            rows.append((("    Fix: ", "muted"), (clean(text), "command")))
             rows.append(((f"    {fix.where} · risk: {fix.risk}", "muted"),))
         return rows
 

@@ -34,7 +34,8 @@ RUNS = {
     "unknown": ("?", "warning"),
 }
 LEGEND = "✓ code runs as it is   ~ PTX the driver compiles at first start   ✗ none fails   – other vendor   ? not known"
-CELL = 17
+SHORT_LEGEND = "✓ runs   ~ compiled at first start   ✗ fails   – other vendor   ? not known"
+CELL = 15
 PANES = {"matrix-pane": "GPU code", "libraries": "Libraries", "found": "Findings"}
 
 
@@ -98,7 +99,7 @@ class ImageScreen(AnswerScreen):
             pane.border_title = "GPU code: does it run?"
             yield Static("", id="matrix-head", markup=False)
             yield Matrix(id="matrix", classes="plain")
-            yield Static(LEGEND, id="legend", markup=False)
+            yield Static("", id="legend", markup=False)
         with Horizontal(id="image-lower"):
             yield Rows(id="libraries", title="Libraries")
             yield Rows(id="found", title="Findings from this image")
@@ -150,7 +151,9 @@ class ImageScreen(AnswerScreen):
         if self._image is None:
             self._draw_without(reading, problem)
             return
-        self.query_one("#legend").display = True
+        legend = self.query_one("#legend", Static)
+        legend.display = True
+        legend.update(LEGEND if self.app.size.width >= WIDE else SHORT_LEGEND)
         self._draw_matrix()
         self._draw_libraries()
         found = self.query_one("#found", Rows)
@@ -169,7 +172,7 @@ class ImageScreen(AnswerScreen):
         return " Image  " + "   ".join(part for part in parts if part)
 
     def _draw_without(self, reading: bool, problem: str) -> None:
-        self.query_one("#matrix-head", Static).update("")
+        self.query_one("#matrix-head").display = False
         self.query_one("#legend").display = False
         if reading:
             blocks = [prose(f"Reading {self._reference} …"), note("Nothing of it is run.")]
@@ -199,7 +202,7 @@ class ImageScreen(AnswerScreen):
     def _columns(self, width: int) -> tuple[int, int, int]:
         """Cells of the file's name and of what it carries, and how many GPUs fit."""
         name = 32 if width >= WIDE - 4 else 25
-        carries = 34 if width >= WIDE - 4 else 0
+        carries = 30 if width >= WIDE - 4 else 0
         return name, carries, max(1, (width - name - carries - 2) // CELL)
 
     def _draw_matrix(self) -> None:
@@ -211,6 +214,7 @@ class ImageScreen(AnswerScreen):
         head = " " + cut("file", name) + (cut("carries", carries) if carries else "")
         head += "".join(cut(cut_middle(clean(str(one.get("name") or one["gpu"])), CELL - 2), CELL) for one in shown)
         second = " " * (1 + name + carries) + "".join(cut(clean(str(one["gpu"])), CELL) for one in shown)
+        self.query_one("#matrix-head").display = True
         self.query_one("#matrix-head", Static).update(f"{head}\n{second}")
         more = len(self._verdicts) - len(shown)
         box = self.query_one("#matrix-pane")
@@ -312,7 +316,9 @@ class ImageScreen(AnswerScreen):
         self._draw_tabs()
 
     def _draw_tabs(self) -> None:
-        words = [f"▐{says}▌" if pane == self._pane else f" {says} " for pane, says in PANES.items()]
+        count = len(self.answer.diagnoses) if self.answer else 0
+        named = {**PANES, "found": f"Findings {count}" if count else "Findings"}
+        words = [f"▐{says}▌" if pane == self._pane else f" {says} " for pane, says in named.items()]
         self.query_one("#image-tabs", Static).update(" " + "  ".join(words) + "   tab: next")
 
     def key_tab(self, event: events.Key) -> None:

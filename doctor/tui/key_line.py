@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static, TextArea
 
 ALWAYS = ("help", "quit")
+SHORT_SIGNS = ("slash", "question_mark", "plus", "colon", "left_square_bracket", "right_square_bracket")
 SHORT = {"escape": "esc", "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]"}
 
 
@@ -46,9 +47,11 @@ class KeyLine(Static):
     def _is_typed(self, key: str) -> bool:
         """Whether the key is a letter of the text that is being typed."""
         focused = self.screen.focused
-        if isinstance(focused, Input):
-            return len(key_to_character(key) or "") == 1
-        return isinstance(focused, TextArea) and (key == "enter" or len(key_to_character(key) or "") == 1)
+        if not isinstance(focused, Input | TextArea):
+            return False
+        if key == "enter":
+            return isinstance(focused, TextArea)
+        return key in SHORT_SIGNS or (key_to_character(key) or "\n").isprintable()
 
     def render(self) -> Content:
         words = self._words()

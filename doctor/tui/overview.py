@@ -319,7 +319,8 @@ class OverviewScreen(AnswerScreen):
         elif report.diagnoses or report.set_aside:
             self.show_findings(report)
         else:
-            found.title = "Nothing found" if report.verdict == "none" else "Too little could be examined"
+            partly = "Nothing found in what could be looked at" if report.not_examined else "Nothing found"
+            found.title = partly if report.verdict == "none" else "Too little could be examined"
             no_gpu = self.app.machine.has_no_gpu and self._examined.kind == "host"
             if no_gpu:
                 found.title = "This machine has no NVIDIA or AMD GPU"
@@ -328,6 +329,14 @@ class OverviewScreen(AnswerScreen):
             fix.show(cards(list(self._next_steps(report))), cursor=0)
 
     def _nothing(self, report: Report) -> Iterable[Block]:
+        crashed = [one for one in report.outcomes if one.state == "crashed"]
+        if crashed:
+            yield title("A check crashed: this is our fault, not your machine's.")
+        for one in crashed:
+            rows = [((f"   # {one.check}: {clean((one.reason or '').strip().rpartition(chr(10))[2])}", "error"),)]
+            yield Block(lambda width, rows=rows: rows, commands=(f"{one.check}\n{one.reason}",))  # type: ignore[misc]
+        if crashed:
+            yield note("y here copies what to report. The other checks ran.")
         yield note(_counts(self._checks) + (". f shows them." if self._checks else "."))
         yield from _not_looked_at(report)
 
@@ -414,13 +423,15 @@ def _with(row: CheckRow, outcome: Outcome) -> CheckRow:
 
 def _so_far_card(row: CheckRow, width: int) -> list[Row]:
     sign = SIGNS["error"]
-    first: Row = ((" ", ""), (sign.text, sign.style), (f"  not so: {clean(row.title)}", "strong"))
-    return [first, *(((f"    {piece}", "muted"),) for piece in wrap(row.seen, width - 5))]
+    pieces = wrap(f"not so: {clean(row.title)}", width - 11)
+    first: Row = ((" ", ""), (sign.text, sign.style), (f"  {pieces[0]}", "strong"))
+    rows: list[Row] = [first, *(((f"         {piece}", "strong"),) for piece in pieces[1:])]
+    return rows + [((f"         {piece}", "muted"),) for piece in wrap(row.seen, width - 10)]
 
 
 def _not_looked_at(report: Report) -> Iterable[Block]:
     for number, row in enumerate(report.not_examined):
-        yield note(f"{'Not looked  ' if number == 0 else ' ' * 12}{row}")
+        yield note(row, " " * 13) if number else note(f"Not looked  {row}")
 
 
 def _counts(rows: Sequence[CheckRow]) -> str:

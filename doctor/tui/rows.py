@@ -322,8 +322,9 @@ class Rows(ScrollView, can_focus=True):
         if selection is not None and (span := selection.get_span(y)) is not None:
             segments = _selected(segments, span, self._style("selection"))
         strip = Strip(segments)
-        if strip.cell_length > left + width:
-            strip = Strip([*strip.crop(0, left + width - 1), Segment("…", base)])
+        room = left + (self.scrollable_content_region.width or width)
+        if strip.cell_length > room and strip.crop(room).text.strip():
+            strip = Strip([*strip.crop(0, room - 1), Segment("…", base)])
         strip = strip.crop_extend(left, left + width, base)
         return strip.apply_offsets(left, y)
 

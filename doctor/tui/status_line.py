@@ -48,13 +48,13 @@ class StatusLine(Static):
         used = 0
         shown: list[tuple[str, str] | str] = []
         for text, style in parts:
-            text = text if not shown else f"   {text}"
-            room = self.size.width - used
+            space = "   " if shown else ""
+            room = self.size.width - used - len(space)
             if cell_len(text) > room:
                 text = cut_middle(text, room) if room > 16 else ""
             if text:
-                shown.append((text, style) if style else text)
-                used += cell_len(text)
+                shown += [space, (text, style) if style else text]
+                used += cell_len(text) + len(space)
         return Content.assemble(*shown)
 
 

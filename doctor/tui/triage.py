@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from doctor.errors import UsageError
 from doctor.report import Report
 from doctor.tui.blocks import SURE_WORDS, Block, cards, gap, note, prose, quote, title
 from doctor.tui.jobs import Post
-from doctor.tui.literal import clean, cut, cut_middle
+from doctor.tui.literal import clean, cut, cut_middle, wrap
 from doctor.tui.log import size_words
 from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.section import SectionScreen
@@ -212,16 +213,16 @@ class TriageScreen(SectionScreen):
     def _ticket_row(self, ticket: Ticket, width: int) -> Row:
         box = "[x]" if ticket.name in self._marked else "[ ]"
         item = ticket.first
-        sure = SURE_WORDS[item.finding.sure] if item else "not readable" if ticket.report is None else "nothing"
+        sure = SURE_WORDS[item.finding.sure] if item else "unreadable" if ticket.report is None else "nothing"
         state = self._states.get(ticket.name, "open")
         named = cut_middle(clean(ticket.name), 24)
         row: list[tuple[str, str]] = [(f" {box} ", "accent" if box == "[x]" else "muted"), (cut(named, 25), "")]
-        if width >= 76:
+        if width >= (90 if self._cause == ALL else 76):
             when = time.strftime("%m-%d %H:%M", time.gmtime(ticket.received)) if ticket.received else ""
             row.append((cut(when, 13), "muted"))
-        row += [(cut(sure, 13), "" if item else "muted"), (cut(state, 10), "success" if state == "answered" else "")]
-        if self._cause == ALL and item:
-            row.append((clean(item.finding.fault), SIGNS[item.severity].style))
+        row += [(cut(sure, 11), "" if item else "muted"), (cut(state, 9), "success" if state == "answered" else "")]
+        if self._cause == ALL:
+            row.append((clean(item.finding.fault), SIGNS[item.severity].style) if item else ("", ""))
         elif width >= 76:
             row.append((cut(f"{ticket.kind} {size_words(ticket.size)}", 19), "muted"))
         also = ", ".join(ticket.also)
@@ -342,7 +343,13 @@ def _ticket_blocks(ticket: Ticket) -> Iterable[Block]:
     yield gap()
     yield note("Reply, a draft")
     for line in reply(ticket).split("\n"):
-        yield Block(lambda width, line=line: [((f"   {line}", "command" if line.startswith("    ") else ""),)])  # type: ignore[misc]
+        yield Block(partial(_reply_rows, line))
+
+
+def _reply_rows(line: str, width: int) -> list[Row]:
+    if line.startswith("    "):
+        return [((f"   {line}", "command"),)]
+    return [((f"   {piece}", ""),) for piece in wrap(line, width - 4)]
 
 
 class ReplyDialog(ModalScreen[None]):

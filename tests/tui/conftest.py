@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 
 for name in list(os.environ):
-    if name.startswith(("TEXTUAL", "GPU_DOCTOR_")) or name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "SSH_CONNECTION"):
+    if name.startswith(("TEXTUAL", "GPU_DOCTOR_")) or name in (
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLORTERM",
+        "SSH_CONNECTION",
+    ):
         del os.environ[name]
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 sys.path.insert(0, str(Path(__file__).parent))
