@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 from doctor.automaton import automaton, whole
+from doctor.context import CONTEXT
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
@@ -96,6 +97,8 @@ class Patterns:
                 self._near.setdefault(matcher.line, set()).add((matcher.near, matcher.within))
             if matcher.unless:
                 self._most.setdefault(matcher.unless, 1)
+        for pattern in CONTEXT:
+            self._most.setdefault(pattern, 1)
         self._triggers, self._whole = whole(self._most, MARKUP)
         self._automaton = self._whole
         self._full: frozenset[str] = frozenset()
@@ -250,7 +253,7 @@ class _JoinedLines:
                 continue
             text = glue.join(lines[low : high + 1])[:LINE]
             found = _re2(pattern).search(text)
-            if found and not is_mention(text):
+            if found and not any(map(is_mention, (text, *lines[low : high + 1]))):
                 hits = self._scan.hits.setdefault(pattern, [])
                 if len(hits) < HITS and all(hit.line != low + 1 for hit in hits):
                     around = partial(_slice, lines, low, high)
@@ -390,11 +393,23 @@ def _check(pattern: str, file: str, at: int, needs_literal: bool) -> None:
 def findings(scan: Scan, base: Base) -> list[Finding]:
     """What the hits of a scan show: a finding for each fault, the surest matcher first."""
     found = []
+    context = _context(scan)
     for entry in base.entries.values():
         matched = [(matcher, hits) for matcher in entry.matchers if (hits := _satisfied(matcher, scan))]
         if matched and not entry.retired:
-            found.append(_finding(entry, matched, scan))
+            finding = _finding(entry, matched, scan)
+            found.append(replace(finding, values={**context, **finding.values}))
     return found
+
+
+def _context(scan: Scan) -> dict[str, str]:
+    """Versions and devices that the log tells in passing, the first of each."""
+    values: dict[str, str] = {}
+    for pattern in CONTEXT:
+        for hit in scan.of(pattern):
+            for name, value in hit.values.items():
+                values.setdefault(name, value)
+    return values
 
 
 def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:

@@ -53,21 +53,27 @@ LOGGED = (
 CODE_SHARE, LOG_SHARE = 0.35, 0.03
 FEWEST, LINES = 12, 2000
 """Lines that a text must have to be judged as a whole, and that are looked at."""
+# Docker, containerd, Ollama and others write time="…" level=error msg="…": no assignment.
+LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:trace|debug|info|warn|error|fatal|panic))"
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
 
 
 def is_mention(text: str) -> bool:
     """Whether the line is source code or advice that speaks about an error, rather than the error."""
-    return bool(_re2(MENTION).search(text))
+    return bool(_re2(MENTION).search(text)) and not _re2(LOGFMT).search(text)
 
 
 def among_source(line: str, around: Sequence[str]) -> bool:
     """Whether a line stands in source code or a document, told by most of the lines around it."""
-    if _re2(PRINTED).search(line) or any(_re2(TRACEBACK).search(other) for other in around):
+    if (
+        _re2(PRINTED).search(line)
+        or _re2(LOGFMT).search(line)
+        or any(_re2(TRACEBACK).search(other) for other in around)
+    ):
         return False
     written = [other for other in around if other.strip()]
-    code = sum(bool(_re2(CODE).search(other)) for other in written)
+    code = sum(_is_code(other) for other in written)
     return code >= ENOUGH and code * 2 > len(written)
 
 
@@ -79,9 +85,13 @@ def is_source(text: str) -> bool:
     lines = [line for line in text.split("\n") if line.strip()][:LINES]
     if len(lines) < FEWEST:
         return False
-    code = sum(bool(_re2(CODE).search(line)) for line in lines)
+    code = sum(map(_is_code, lines))
     logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
     return code >= CODE_SHARE * len(lines) and logged <= LOG_SHARE * len(lines)
+
+
+def _is_code(line: str) -> bool:
+    return bool(_re2(CODE).search(line)) and not _re2(LOGFMT).search(line)
 
 
 @lru_cache(maxsize=16)

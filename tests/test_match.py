@@ -70,6 +70,8 @@ LIBRARY = {"library": "libcudart.so.12"}
         f"[rank0]: {MESSAGE}",
         f"日本語のログ {MESSAGE} エラー",
         f"\ufeff{MESSAGE}",
+        f'time="2026-11-24T10:00:00Z" level=error msg="{MESSAGE}"',
+        f"time=2026-11-24T10:00:00Z level=ERROR source=server.go:1 msg={MESSAGE}\n" + "time=2026-11-24T10:00:00Z level=INFO x=1;\n" * 20,
     ],
 )
 def test_however_it_is_pasted(text: str, small: Base) -> None:
@@ -105,6 +107,8 @@ def test_wide_encodings(encoding: str, small: Base) -> None:
         f"If you see {MESSAGE}, install the runtime",
         MESSAGE.replace("libcudart", "libignored"),
         "libcudart.so.12: can open shared object file",
+        "#include <a.h>\nint f() {\n  g();\n  if (x) {\n" + MESSAGE + "\n    return 1;\n  }\n  return 0;\n}\n",
+        "import os\n\n\ndef f():\n    x = 1\n" + f"    message = {MESSAGE}\n" + "    return x\n" * 12,
         "a\nlibcudart.so.12: cannot open\nERROR: something else\nshared object file",
         "",
     ],
