@@ -54,7 +54,7 @@ CODE_SHARE, LOG_SHARE = 0.35, 0.03
 FEWEST, LINES = 12, 2000
 """Lines that a text must have to be judged as a whole, and that are looked at."""
 # Docker, containerd, Ollama and others write time="…" level=error msg="…": no assignment.
-LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:trace|debug|info|warn|error|fatal|panic))"
+LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
 
