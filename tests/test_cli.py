@@ -195,3 +195,27 @@ def test_knowledge_new_and_test(tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert f"{tmp_path}/our-thing.md:" in failed.stdout
     one_line_error(doctor("knowledge", "new", "our-thing", "--knowledge", str(tmp_path)), "exists")
+
+
+def test_self_is_for_a_bug_report() -> None:
+    said = doctor("self", "--json")
+    assert said.returncode == 0, said.stderr
+    content = json.loads(said.stdout)
+    assert content["gpu-doctor"]
+    assert content["entries not read"] == "none"
+
+
+def test_completion_completes(tmp_path: Path) -> None:
+    script = tmp_path / "completion.bash"
+    script.write_text(doctor("self", "completion", "bash").stdout)
+    ask = 'COMP_WORDS=(gpu-doctor {}); COMP_CWORD={}; _gpu_doctor; echo "${{COMPREPLY[@]}}"'
+
+    def completed(words: str, position: int) -> str:
+        command = f"source {script}; {ask.format(words, position)}"
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True).stdout
+
+    assert completed("exp", 1).split() == ["explain"]
+    assert "--container" in completed("check --con", 2)
+    for shell in ("zsh", "fish"):
+        assert "explain" in doctor("self", "completion", shell).stdout
+    one_line_error(doctor("self", "completion"), "bash", "fish")
