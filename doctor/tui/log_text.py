@@ -87,12 +87,12 @@ class LogText:
         """Count the lines that are not counted yet; tells the bytes done."""
         while self.indexed < self.size and not (stop and stop.is_set()):
             at = self.indexed - self.indexed % BLOCK
-            if at != self.indexed:
+            data = self.read(at, BLOCK)
+            if at + len(data) <= self.indexed:
+                break
+            if at != self.indexed:  # the last block has grown: count it again
                 self._counts.pop()
                 self._ends.pop(at // BLOCK, None)
-            data = self.read(at, BLOCK)
-            if not data or at + len(data) <= self.indexed:
-                break
             before = self._counts[at // BLOCK]
             self._counts.append(before + data.count(b"\n"))
             self.indexed = at + len(data)
