@@ -122,7 +122,7 @@ def judge(snapshot: Snapshot, checks: Sequence[Check], base: Base, patterns: Pat
 
 
 def _areas(one: Check) -> set[str]:
-    return {AREAS[need.split(".")[0]] for need in one.needs}
+    return {AREAS[need.split(".")[0]] for need in (*one.needs, *one.uses)}
 
 
 def _probe(probe: Probe, system: System, target: Target, results: queue.Queue[tuple[Probe, Reading | None]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from doctor.facts.amd import AmdFacts, amd
 from doctor.facts.engine import (
     ContainerFacts,
     DiskFacts,
@@ -18,10 +19,19 @@ from doctor.facts.engine import (
     image,
 )
 from doctor.facts.host import DeviceFacts, HostFacts, devices, host
+from doctor.facts.kernel import KernelFacts, kernel
+from doctor.facts.kubernetes import KubernetesFacts, kubernetes
+from doctor.facts.limits import LimitFacts, limits
+from doctor.facts.modules import ModuleFacts, modules
+from doctor.facts.nvidia import NvidiaFacts, nvidia
+from doctor.facts.nvml import NvmlFacts, nvml
+from doctor.facts.pci import PciFacts, pci
+from doctor.facts.toolkit import ToolkitFacts, toolkit
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
 __all__ = [
+    "AmdFacts",
     "ContainerFacts",
     "DeviceFacts",
     "DiskFacts",
@@ -29,6 +39,14 @@ __all__ = [
     "Facts",
     "HostFacts",
     "ImageFacts",
+    "KernelFacts",
+    "KubernetesFacts",
+    "LimitFacts",
+    "ModuleFacts",
+    "NvidiaFacts",
+    "NvmlFacts",
+    "PciFacts",
+    "ToolkitFacts",
     "Unknown",
     "lookup",
     "parse",
@@ -36,11 +54,13 @@ __all__ = [
 
 PARSERS: dict[str, Callable[[Snapshot], Any]] = {
     "host": host, "devices": devices, "engine": engine, "connections": connections, "disk": disk,
-    "container": container, "image": image,
+    "container": container, "image": image, "pci": pci, "modules": modules, "nvidia": nvidia, "nvml": nvml,
+    "amd": amd, "kernel": kernel, "toolkit": toolkit, "kubernetes": kubernetes, "limits": limits,
 }  # fmt: skip
 AREAS = {
     "host": "host", "devices": "devices", "engine": "engine", "connections": "engine", "disk": "engine",
-    "container": "engine", "image": "engine",
+    "container": "engine", "image": "engine", "pci": "pci", "modules": "modules", "nvidia": "nvidia", "nvml": "nvml",
+    "amd": "amd", "kernel": "kernel", "toolkit": "toolkit", "kubernetes": "kubernetes", "limits": "limits",
 }  # fmt: skip
 """Which probe area each field is read by."""
 
@@ -57,6 +77,19 @@ class Facts:
     disk: DiskFacts | Unknown
     container: ContainerFacts | Unknown
     image: ImageFacts | Unknown
+    pci: PciFacts | Unknown
+    modules: ModuleFacts | Unknown
+    """Kernel modules of GPU drivers."""
+    nvidia: NvidiaFacts | Unknown
+    nvml: NvmlFacts | Unknown
+    """What NVIDIA's driver answered; Unknown too where it was not asked."""
+    amd: AmdFacts | Unknown
+    kernel: KernelFacts | Unknown
+    """The kernel log."""
+    toolkit: ToolkitFacts | Unknown
+    kubernetes: KubernetesFacts | Unknown
+    limits: LimitFacts | Unknown
+    """What confines programs here, a container around us among it."""
 
 
 def parse(snapshot: Snapshot) -> Facts:

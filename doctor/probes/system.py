@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +34,9 @@ GRACE_SECONDS = 0.5
 
 # What a command of ours may see of the environment: enough to find itself and the user's engine, no secrets.
 ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "LD_LIBRARY_PATH",
-               "DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST")  # fmt: skip
+               "DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "KUBECONFIG")  # fmt: skip
+# Where system tools lie that a plain user's PATH often lacks (modinfo, dmesg).
+SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 class System:
@@ -90,12 +95,33 @@ class System:
             os.close(descriptor)
         return self.reading(key, "ok", data[:limit].decode("utf-8", "replace"), truncated=len(data) > limit)
 
-    def names(self, path: str) -> Reading:
-        """The names in a folder, sorted, one a line."""
-        key = f"names:{path}"
+    def lines(self, path: str, keep: str) -> Reading:
+        """Those lines of a text file in which the regular expression is found."""
+        whole = self.file(path)
+        return replace(whole, text=kept(whole.text, keep))
+
+    def data(self, path: str, limit: int = 64) -> Reading:
+        """The first bytes of a file that is no text, in hexadecimal."""
+        key = f"data:{path}"
+        try:
+            descriptor = os.open(self.below(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            return self._no(key, error)
+        try:
+            return self.reading(key, "ok", os.read(descriptor, limit).hex())
+        except OSError as error:
+            return self._no(key, error)
+        finally:
+            os.close(descriptor)
+
+    def names(self, path: str, like: str = "") -> Reading:
+        """The names in a folder, sorted, one a line; with `like`, those that the regular expression begins."""
+        key = f"names:{path}" + (f" like {like}" if like else "")
+        wanted = re.compile(like).match
         try:
             with os.scandir(self.below(path)) as entries:
-                names = [entry.name for _, entry in zip(range(NAMES_LIMIT + 1), entries, strict=False)]
+                matching = (entry.name for entry in entries if wanted(entry.name))
+                names = [name for _, name in zip(range(NAMES_LIMIT + 1), matching, strict=False)]
         except OSError as error:
             return self._no(key, error)
         return self.reading(key, "ok", "\n".join(sorted(names[:NAMES_LIMIT])), truncated=len(names) > NAMES_LIMIT)
@@ -145,21 +171,32 @@ class System:
         except OSError as error:
             return self._no(key, error)
 
-    def command(self, *argv: str, seconds: float = COMMAND_SECONDS) -> Reading:
+    def command(self, *argv: str, seconds: float = COMMAND_SECONDS, keep: str = "") -> Reading:
         """Run a command that only reads, without a shell, in its own process group.
 
         At its time limit the group is killed; what cannot be killed (a process in an uninterruptible wait) is left
-        behind and said so: that is evidence in itself.
+        behind and said so: that is evidence in itself. With `keep`, only lines in which the regular expression is
+        found are recorded: the rest is nobody's business.
         """
         key = f"command:{' '.join(argv)}"
         if not self.live:
             return self.reading(key, "missing", error="commands are not run for another root")
-        program = shutil.which(argv[0])
+        program = shutil.which(argv[0], path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
         if program is None:
             return self.reading(key, "missing", error=f"{argv[0]} is not installed (not in PATH)")
-        return self._run(key, [program, *argv[1:]], seconds * self.patience)
+        return self._run(key, [program, *argv[1:]], seconds * self.patience, keep)
 
-    def _run(self, key: str, argv: Sequence[str], limit: float) -> Reading:
+    def child(self, module: str, seconds: float = COMMAND_SECONDS) -> Reading:
+        """Run a module of ours in a process of its own: what it loads may crash, or hang in the kernel."""
+        key = f"child:{module}"
+        if not self.live:
+            return self.reading(key, "missing", error="libraries are not loaded for another root")
+        if not sys.executable:
+            return self.reading(key, "failed", error="the Python interpreter's own path is not known")
+        path = os.pathsep.join(filter(None, sys.path))
+        return self._run(key, [sys.executable, "-B", "-m", module], seconds * self.patience, "", PYTHONPATH=path)
+
+    def _run(self, key: str, argv: Sequence[str], limit: float, keep: str, **more: str) -> Reading:
         start = time.monotonic()
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         try:
@@ -168,7 +205,7 @@ class System:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**environment, "LC_ALL": "C", "LANG": "C"},
+                env={**environment, "LC_ALL": "C", "LANG": "C", **more},
                 start_new_session=True,
                 cwd="/",
             )
@@ -190,7 +227,7 @@ class System:
         return self.reading(
             key,
             state,
-            out.text(),
+            kept(out.text(), keep),
             told or ("" if state == "ok" else f"exit code {code}"),
             exit_code=code,
             seconds=time.monotonic() - start,
@@ -204,6 +241,14 @@ class System:
         elif isinstance(error, PermissionError):
             state = "denied"
         return self.reading(key, state, error=error.strerror or str(error))
+
+
+def kept(text: str, keep: str) -> str:
+    """The lines in which the regular expression is found; all where there is none."""
+    if not keep:
+        return text
+    wanted = re.compile(keep).search
+    return "\n".join(line for line in text.splitlines() if wanted(line))
 
 
 class _Drain(threading.Thread):
