@@ -200,7 +200,8 @@ class Doctor:
             try:
                 yield from self._watch(stop, causes)
             except Exception as error:  # the package raises its own and those of three others
-                yield EngineSilent(reason(error))
+                told = reason(error)
+                yield EngineSilent(f"{told}{whose_socket()}" if "ermission denied" in told else told)
                 stop.wait(RETRY_SECONDS)
 
     def _watch(self, stop: threading.Event, causes: dict[tuple[str, float], CauseFound]) -> Iterator[LiveEvent]:
@@ -299,6 +300,21 @@ def reason(error: BaseException) -> str:
             return here.strerror
         here = here.__cause__ or here.__context__
     return one_line(str(error), 160)
+
+
+def whose_socket() -> str:
+    """Which group may talk to the engine, where the socket tells."""
+    import grp
+
+    from doctor.probes.engine import sockets
+
+    for address in sockets():
+        try:
+            group = grp.getgrgid(os.stat(address.removeprefix("unix://")).st_gid).gr_name
+        except (OSError, KeyError):
+            continue
+        return f": its socket belongs to group {group}"
+    return ""
 
 
 def list_failed(api: Any) -> ContainersListed:
