@@ -65,6 +65,8 @@ class Hit:
     line: int
     text: str
     values: dict[str, str]
+    whole: str = ""
+    """The line as the pattern saw it; `text` is what is shown of it."""
     near: frozenset[tuple[str, int]] = frozenset()
     """Of the (pattern, within) pairs that matchers ask for beside it, those that are there."""
 
@@ -279,7 +281,7 @@ def continues(line: str, following: str) -> bool:
 def _hit(found: Any, text: str, line: int, near: frozenset[tuple[str, int]]) -> Hit:
     begin = max(0, found.start() - 120)
     values = {name: plain(value).strip() for name, value in found.groupdict().items() if value}
-    return Hit(line, one_line(text[begin : begin + 400], 400), values, near)
+    return Hit(line, one_line(text[begin : begin + 400], 400), values, text, near)
 
 
 def _window(chunk: bytes, position: int) -> tuple[int, int]:
@@ -417,7 +419,7 @@ def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:
         return []
     hits = scan.of(matcher.line)
     if matcher.but_not:
-        hits = [hit for hit in hits if not _re2(matcher.but_not).search(hit.text)]
+        hits = [hit for hit in hits if not _re2(matcher.but_not).search(hit.whole)]
     if matcher.near:
         hits = [hit for hit in hits if (matcher.near, matcher.within) in hit.near]
     return hits

@@ -13,7 +13,7 @@ MENTION = (
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w+|[A-Z_]{3,30}|pytest\.\w+|self\.\w+)\s?\("
     r"|(?://|/\*|\* [A-Z@]|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
     r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
-    r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s*=\s*[rfbu]{0,2}[\"'])"
+    r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*[\w.\"']{1,60}:\s{1,16}[\"'`].+[\"'`],$"
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
