@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from doctor.diagnose import Diagnosis
@@ -133,14 +133,18 @@ def _port(inner: str, outer: str) -> str:
     return f"{outer}:{port}" if outer else port
 
 
-def correct(diagnoses: Iterable[Diagnosis], facts: Facts) -> Corrected | None:
-    """The container's line with the changes that the diagnoses' entries name; None where nothing changes it."""
-    if not facts.container:
+def correct(diagnoses: Sequence[Diagnosis], facts: Facts) -> Corrected | None:
+    """The container's line with the changes that the diagnoses' entries name.
+
+    None where the first of them, the cause, is nothing that a command line can mend.
+    """
+    if not facts.container or not diagnoses or not diagnoses[0].entry.corrects:
         return None
     kind = facts.engine.kind if facts.engine else "docker"
     line = of_container(facts.container, facts.image or None, kind)
     words = []
-    wanted = [name for item in diagnoses if item.severity != "note" for name in item.entry.corrects]
+    standing = [item for item in diagnoses if item.severity != "note" and item.role != "consequence"]
+    wanted = [name for item in standing for name in item.entry.corrects]
     for name in dict.fromkeys(wanted):
         change, says = CHANGES[name]
         changed = change(line, facts)
