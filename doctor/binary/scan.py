@@ -96,7 +96,8 @@ def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_a
     try:
         image = device_code.device_image(reader, headers)
         if image is not None:
-            found.at("file")[(*image, None)] = 1
+            kind, target = image
+            found.at("file")[kind, target, None] = 1
         elif headers.sections:
             device_code.count_in_sections(reader, headers, depth, found)
         else:
