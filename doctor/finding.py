@@ -17,7 +17,7 @@ class Evidence:
     """One thing that was seen, and where."""
 
     source: str
-    """What kind of thing was read: log, command, file, engine, image."""
+    """What kind of thing was read: log, command, file, engine, image, kernel."""
     name: str
     """Which one: a log's name, the command as typed, a path."""
     text: str

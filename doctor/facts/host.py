@@ -33,6 +33,8 @@ class HostFacts:
     """Package family for fixes (debian, ubuntu, rhel …), or empty."""
     group_names: dict[int, str] = field(default_factory=dict)
     inside_container: bool = False
+    listed_groups: tuple[int, ...] = ()
+    """Numbers of the groups that the group file lists this user in: a login may be older than that."""
 
     @property
     def goarch(self) -> str:
@@ -102,6 +104,7 @@ def host(snapshot: Snapshot) -> HostFacts | Unknown:
         family=next((FAMILIES[name] for name in ids if name in FAMILIES), ""),
         group_names=_groups(_text(snapshot, "file:/etc/group")),
         inside_container=any(_is_there(snapshot, f"node:{path}") for path in ("/.dockerenv", "/run/.containerenv")),
+        listed_groups=tuple(content.get("listed") or ()),
     )
 
 

@@ -94,7 +94,7 @@ def nvml(snapshot: Snapshot) -> NvmlFacts | Unknown:
 
 def _of_child(reading: Reading) -> NvmlFacts:
     rows = [json.loads(line) for line in reading.text.splitlines() if line.startswith("{") and line.endswith("}")]
-    head = next((row for row in rows if "index" not in row), {})
+    head: dict[str, Any] = next((row for row in rows if "index" not in row), {})
     error = _error(head.get("error"))
     if not rows and reading.state == "failed":
         error = NvmlError(-1, f"the process that asked NVML ended: {reading.error[-200:]}")

@@ -143,7 +143,8 @@ def _read(snapshot: Snapshot, path: str) -> str | Unknown | None:
 
 def _toml(text: str, path: str) -> dict[str, Any] | Broken:
     try:
-        return tomllib.loads(text)
+        content: dict[str, Any] = tomllib.loads(text)
+        return content
     except tomllib.TOMLDecodeError as error:
         return Broken(path, str(error))
 
@@ -221,7 +222,7 @@ def _containerd(snapshot: Snapshot) -> tuple[str, ...] | Broken | Unknown | None
 
 def _crio(snapshot: Snapshot) -> tuple[str, ...] | None:
     """Names of [crio.runtime.runtimes.<name>] in its files; None: CRI-O has none."""
-    keys = [key for key in ("file:/etc/crio/crio.conf", *snapshot.keys("file:/etc/crio/crio.conf.d/"))]
+    keys = ("file:/etc/crio/crio.conf", *snapshot.keys("file:/etc/crio/crio.conf.d/"))
     texts = [text for key in keys if isinstance(text := text_of(snapshot, key), str)]
     found = [name for text in texts for name in re.findall(r"(?m)^\s*\[crio\.runtime\.runtimes\.\"?([\w.-]+)", text)]
     return tuple(dict.fromkeys(found)) if texts else None

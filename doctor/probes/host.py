@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import pwd
 from collections.abc import Iterator
 
 from doctor.probes import Probe
@@ -23,10 +24,11 @@ ENVIRONMENT = (
 def host(system: System, target: Target) -> Iterator[Reading]:
     content = {
         "system": platform.system(),
-        "machine": platform.machine(),
-        "kernel": platform.release(),
+        "machine": _of(system, "arch") or platform.machine(),
+        "kernel": _of(system, "osrelease") or platform.release(),
         "uid": os.getuid(),
         "groups": sorted(set(os.getgroups())),
+        "listed": _listed(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
     }
     yield system.reading("host:system", "ok", json.dumps(content, sort_keys=True))
@@ -37,6 +39,20 @@ def host(system: System, target: Target) -> Iterator[Reading]:
     yield system.node("/.dockerenv")
     yield system.node("/run/.containerenv")
     yield system.file("/proc/self/cgroup")
+
+
+def _of(system: System, name: str) -> str:
+    """What the kernel says of itself; under another root, that is where it is said (`arch`: Linux 6.1 and later)."""
+    return "" if system.live else system.file(f"/proc/sys/kernel/{name}").text.strip()
+
+
+def _listed() -> list[int]:
+    """The groups that this user has by the system's own lists, whatever this session began with."""
+    try:
+        user = pwd.getpwuid(os.getuid())
+        return sorted(set(os.getgrouplist(user.pw_name, user.pw_gid)))
+    except (KeyError, OSError):
+        return []
 
 
 def devices(system: System, target: Target) -> Iterator[Reading]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -98,8 +99,13 @@ class ExportDialog(_Dialog):
     def _write(self) -> None:
         form = self._forms[self.query_one("#forms", Rows).cursor]
         path = Path(os.path.expanduser(self.query_one("#path", Input).value.strip()))
+        text = RENDERERS[form](self._reports, ON_FILE)
+        if self.app.is_web:
+            self.app.deliver_text(io.StringIO(text), save_filename=path.name)
+            self.done(f"Sent to the browser: {path.name}")
+            return
         try:
-            write_new(path, RENDERERS[form](self._reports, ON_FILE))
+            write_new(path, text)
         except UsageError as error:
             self.problem(str(error))
             return

@@ -7,6 +7,7 @@ examples:
   gpu-doctor binary libtorch_cuda.so
   gpu-doctor binary torch-2.9.1-cp312-cp312-manylinux_2_28_x86_64.whl
   gpu-doctor binary --format jsonl /usr/lib/python3/dist-packages
+  gpu-doctor binary --root unpacked-image unpacked-image/usr/bin/app    what it loads there, and what is missing
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from pathlib import Path
 from doctor.binary.device_code import Depth
 from doctor.binary.record import BinaryFile, Images, to_json
 from doctor.binary.scan import scan
+from doctor.data.libraries import provider_of
 from doctor.errors import UsageError
+from doctor.loader.resolution import Edge
+from doctor.loader.resolve import resolve
 from doctor.text import one_line
+from doctor.tree import DirectoryTree
 
 SCHEMA = "gpu-doctor/binary/1"
 
@@ -36,6 +41,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=Depth.KNOWN.value,
         help="where to look for kernel images: only where cuobjdump looks, also where NVIDIA's libraries are known"
         " to keep more (default), or in all data, which reads whole files",
+    )
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=Path,
+        help="also resolve what the files need, as the dynamic loader would with this folder as its root",
     )
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=("text", "json", "jsonl"), default="text", help="form of the answer")
@@ -51,13 +62,68 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
     answer = _Answer(options.paths, Depth(options.places))
+    edges = _edges(options.root, options.paths) if options.root else None
     if options.format == "json":
-        _write(_as_json(answer.files()), options.output)
+        _write(_as_json(answer.files(), edges), options.output)
     elif options.format == "jsonl":
         _write((json.dumps(to_json(file)) + "\n" for file in answer.files()), options.output)
     else:
-        _write(_as_text(answer, options.verbose), options.output)
+        _write(_as_text(answer, options.verbose, edges), options.output)
     return 3 if answer.damaged else 0
+
+
+def _edges(root: Path, paths: list[str]) -> tuple[Edge, ...]:
+    """What the files load below the root. Raises UsageError for a file that is not below it."""
+    top = root.resolve()
+    if not top.is_dir():
+        raise UsageError(f"--root {one_line(str(root))} is no folder")
+    inside = []
+    for path in paths:
+        place = Path(path).resolve()
+        if not place.is_relative_to(top):
+            raise UsageError(f"{one_line(path)} is not below --root {one_line(str(root))}")
+        files = sorted(place.rglob("*")) if place.is_dir() else [place]
+        inside += [f"/{file.relative_to(top)}" for file in files if file.is_file() and not file.is_symlink()]
+    return resolve(DirectoryTree(top), inside, {}).edges
+
+
+def _edge_json(edge: Edge) -> dict[str, object]:
+    provider = provider_of(edge.needed)
+    return {
+        "needed": edge.needed,
+        "by": edge.by,
+        "found": edge.found,
+        "kind": edge.kind,
+        "how": edge.how,
+        "versions_missing": edge.versions_missing,
+        "searched": [{"how": place.how, "path": place.path, "outcome": place.outcome} for place in edge.searched],
+        "elsewhere": edge.elsewhere,
+        "component": provider.component or None,
+        "provider": {"pip": provider.pip, "apt": provider.apt, "debian": provider.debian, "conda": provider.conda},
+        "known_majors": provider.majors,
+    }
+
+
+def _edge_lines(edges: tuple[Edge, ...], verbose: bool) -> Iterator[str]:
+    """What each file loads: the missing in full, the found on request."""
+    for edge in edges:
+        if edge.missing:
+            provider = provider_of(edge.needed)
+            yield f"missing: {one_line(edge.needed)}, needed by {one_line(edge.by)}"
+            if provider.component:
+                names = [*provider.pip, *provider.apt, provider.debian, provider.conda]
+                yield f"  it belongs to {provider.component}; provided by {', '.join(filter(None, names)) or 'unknown'}"
+            yield from (
+                f"  searched {one_line(place.path, 200)} ({place.how}): {place.outcome}" for place in edge.searched
+            )
+            yield from (f"  there is {one_line(path, 200)}, where the loader does not look" for path in edge.elsewhere)
+        elif edge.versions_missing:
+            nodes = ", ".join(edge.versions_missing)
+            yield f"too old: {one_line(str(edge.found))} has no {one_line(nodes)}, needed by {one_line(edge.by)}"
+        elif verbose or edge.kind == "from-driver":
+            yield f"{one_line(edge.needed)} of {one_line(edge.by)}: {one_line(edge.how, 200)}"
+    gone = sum(edge.missing or bool(edge.versions_missing) for edge in edges)
+    yield f"{len(edges)} libraries looked for, {gone} missing or too old"
 
 
 class _Answer:
@@ -97,7 +163,7 @@ def _write(pieces: Iterable[str], output: Path | None) -> None:
         part.unlink(missing_ok=True)
 
 
-def _as_json(files: Iterable[BinaryFile]) -> Iterator[str]:
+def _as_json(files: Iterable[BinaryFile], edges: tuple[Edge, ...] | None) -> Iterator[str]:
     from doctor.version import __version__
 
     yield f'{{"schema": {json.dumps(SCHEMA)}, "tool_version": {json.dumps(__version__)}, "files": ['
@@ -105,10 +171,11 @@ def _as_json(files: Iterable[BinaryFile]) -> Iterator[str]:
     for file in files:
         yield separator + json.dumps(to_json(file))
         separator = ",\n"
-    yield "\n]}\n"
+    libraries = f', "libraries": {json.dumps([_edge_json(edge) for edge in edges])}' if edges is not None else ""
+    yield f"\n]{libraries}}}\n"
 
 
-def _as_text(answer: _Answer, verbose: bool) -> Iterator[str]:
+def _as_text(answer: _Answer, verbose: bool, edges: tuple[Edge, ...] | None) -> Iterator[str]:
     for file in answer.files():
         yield "\n".join([one_line(file.path), *[f"  {line}" for line in _lines(file, verbose)]]) + "\n"
     if answer.count == 0:
@@ -116,6 +183,8 @@ def _as_text(answer: _Answer, verbose: bool) -> Iterator[str]:
     elif answer.count > 1:
         damage = f", {answer.damaged} that could not be read in full" if answer.damaged else ""
         yield f"{answer.count} binary files{damage}\n"
+    if edges is not None:
+        yield "\n".join(_edge_lines(edges, verbose)) + "\n"
 
 
 def _lines(file: BinaryFile, verbose: bool) -> Iterator[str]:
