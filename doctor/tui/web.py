@@ -6,6 +6,7 @@ and Origin headers must name this server (DNS rebinding, cross-site WebSockets),
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import shlex
@@ -38,6 +39,17 @@ class DoctorServer(Server):
         return f"{self.public_url}/?key={self.key}"
 
     async def on_startup(self, app: web.Application) -> None:
+        self._announcing = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        """Print the address once it can be opened: this is called before the port is listened on."""
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(self.host, self.port)
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        writer.close()
         print(self.address, flush=True)
         print("gpu-doctor: serving; whoever has this address sees what you see. Ctrl+C ends it.", file=sys.stderr)
 
