@@ -15,7 +15,6 @@ MENTION = (
     r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
-    r"|^\s*[\w.\"']{1,60}:\s{1,16}[\"'`].+[\"'`],$"
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
     r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
@@ -27,7 +26,7 @@ CODE = (
     r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
     r"|try:|except|with .*:$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
-    r"|^\s*[\"'].*[\"'],\s*$"
+    r"|^\s*(?:\"[^\"]*\"|'[^']*'),\s*$"
     r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
     r"|^\s*\('?\w+'?,\s.+\),?$"
     r"|^\|.*[`*].*\|.*\|?\s*$|^\|[ :|-]+\|$"
@@ -55,6 +54,10 @@ FEWEST, LINES = 12, 2000
 """Lines that a text must have to be judged as a whole, and that are looked at."""
 # Docker, containerd, Ollama and others write time="…" level=error msg="…": no assignment.
 LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
+HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
+PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
+PAGE = 3
+"""Long sentences that a page has."""
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
 
@@ -83,11 +86,21 @@ def is_source(text: str) -> bool:
     A share of code-shaped lines that no log reaches, and next to no line that only logs have.
     """
     lines = [line for line in text.split("\n") if line.strip()][:LINES]
+    if _is_document(lines):
+        return True
     if len(lines) < FEWEST:
         return False
     code = sum(map(_is_code, lines))
     logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
     return code >= CODE_SHARE * len(lines) and logged <= LOG_SHARE * len(lines)
+
+
+def _is_document(lines: Sequence[str]) -> bool:
+    """Whether it is a written page: headings, and sentences that no program prints."""
+    headings = sum(bool(_re2(HEADING).search(line)) for line in lines)
+    prose = sum(bool(_re2(PROSE).search(line)) for line in lines)
+    logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
+    return headings > 0 and prose >= PAGE and prose * 5 >= len(lines) and logged <= LOG_SHARE * len(lines)
 
 
 def _is_code(line: str) -> bool:
