@@ -1,0 +1,1 @@
+"""What people send: files, folders, archives, mail and exports, read without unpacking anything to disk."""

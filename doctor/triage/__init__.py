@@ -1,0 +1,1 @@
+"""Many tickets at once: each becomes a report, and reports of one cause stand together."""
