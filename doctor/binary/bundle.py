@@ -98,7 +98,8 @@ def _plain(reader: Reader, at: int, end: int) -> tuple[list[str], int]:
         if len(head) < size or size >= MAX_HEAD:
             raise Damaged(at, "the file ends inside the header of an offload bundle")
         size *= 16
-    length = max([len(PLAIN) + 8, *[offset + size for offset, size, _ in entries]])
+    header = len(PLAIN) + 8 + sum([_ENTRY.size + len(entry_id) for _, _, entry_id in entries])
+    length = max([header, *[offset + size for offset, size, _ in entries]])
     if length > end - at:
         raise Damaged(at, f"an offload bundle says {length} bytes, but only {end - at} are left")
     return [entry_id for _, _, entry_id in entries], length
