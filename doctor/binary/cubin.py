@@ -16,6 +16,7 @@ from doctor.binary.reader import Damaged, Reader
 
 _OLD_ABI = 7
 _OLD_ACCELERATED = 0x800
+_FIRST_WITH_SUFFIX = 90  # sm_90 is the oldest with an `a`
 # A record of `.nv.compat`: a one-byte value of attribute 9, which is 1 for architecture-specific code.
 _COMPAT_ACCELERATED = b"\x02\x09\x01"
 _NOTED_ARCHITECTURE = re.compile(rb"-arch[ =]sm_(\d+)([af]?)")
@@ -35,6 +36,8 @@ def cubin_target(reader: Reader, elf: ElfFile) -> str:
 
 
 def _suffix(reader: Reader, elf: ElfFile, number: int) -> str:
+    if number >= _FIRST_WITH_SUFFIX and (elf.unreadable or not elf.sections):
+        raise Damaged(0, f"a cubin for sm_{number} whose sections are gone: whether a or f belongs to it is not known")
     for section in elf.sections:
         if section.name == ".nv.compat" and reader.read_at(section.offset, 3) == _COMPAT_ACCELERATED:
             return "a"

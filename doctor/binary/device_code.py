@@ -127,7 +127,7 @@ def count_in_sections(reader: Reader, headers: ElfFile, depth: Depth, found: Fou
     if depth is Depth.ALL:
         for section in rest:
             end = min(section.offset + section.size, reader.size)
-            _search(reader, section.offset, end, found.at(section.name, listed=False))
+            _search(reader, section.offset, end, found.at(section.name, listed=False), found.problems)
 
 
 def _scan_large_data(reader: Reader, start: int, end: int, depth: Depth, found: Found) -> None:
@@ -174,10 +174,10 @@ def count_in_segments(reader: Reader, headers: ElfFile, found: Found) -> None:
     for segment in headers.segments:
         if segment.type == elf.PT_LOAD:
             end = min(segment.offset + segment.file_size, reader.size)
-            _search(reader, segment.offset, end, found.at("segment", listed=False))
+            _search(reader, segment.offset, end, found.at("segment", listed=False), found.problems)
 
 
-def _search(reader: Reader, start: int, end: int, counts: Counts) -> None:
+def _search(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
     """Counts every fatbin region, bundle, cubin and code object in [start, end), which has other data in it too."""
     from doctor.binary.bundle import count_bundle
 
@@ -187,7 +187,7 @@ def _search(reader: Reader, start: int, end: int, counts: Counts) -> None:
         at, needle = hit
         try:
             if needle == magic.FATBIN:
-                at = fatbin.count_region(reader, at, end, counts)
+                at = fatbin.count_region(reader, at, end, counts, problems)
             elif needle in (magic.BUNDLE, magic.COMPRESSED_BUNDLE):
                 at += max(count_bundle(reader, at, end, counts), 1)
             else:

@@ -56,18 +56,20 @@ def count_images(reader: Reader, start: int, end: int, counts: Counts, problems:
         _add(found, counts)
 
 
-def count_region(reader: Reader, at: int, end: int, counts: Counts) -> int:
-    """Adds the images of the one region at `at` to `counts` and gives its end. Raises Damaged if there is none."""
+def count_region(reader: Reader, at: int, end: int, counts: Counts, problems: Problems) -> int:
+    """Adds the images of the one region at `at` to `counts`; where to go on from. Raises Damaged if there is none."""
     head = reader.read_at(at, min(_FIRST, end - at))
     if head[:8] != FATBIN + FATBIN_VERSION_AND_SIZE:
         raise Damaged(at, "no fatbin region")
     found: dict[_Key, int] = defaultdict(int)
-    problems = Problems()
-    region_end = _count_entries(reader, at, head, end, found, problems)
+    damage = Problems()
+    following = _count_entries(reader, at, head, end, found, damage)
+    if not found:
+        raise Damaged(at, "no fatbin region")
     _add(found, counts)
-    for problem in problems.records():
-        raise Damaged(problem.offset, problem.reason)
-    return region_end
+    for part in damage.records():
+        problems.add(part.offset, part.reason)
+    return following
 
 
 def _add(found: dict[_Key, int], counts: Counts) -> None:

@@ -35,7 +35,7 @@ def scan_file(reader: Reader, path: str, depth: Depth = Depth.KNOWN) -> BinaryFi
     A file of no known format has the kind `other`; of a zip archive this tells only that it is one.
     """
     if depth is Depth.ALL:
-        reader = Reader(reader.source, size_limit=BYTES + 4 * reader.size)
+        reader = Reader(reader.source, size_limit=BYTES + 2 * reader.size)
     found = Found()
     file = BinaryFile(path, "other", reader.size)
     try:
@@ -82,6 +82,8 @@ def _by_name(reader: Reader, file: BinaryFile, found: Found) -> BinaryFile:
     target = target_in_name(name)
     if target is None:
         return file
+    if file.size == 0:
+        raise Damaged(0, "the file is empty")
     found.at("name")["kernel-library", target, None] = 1
     return replace(file, kind="kernel-library")
 

@@ -2,8 +2,7 @@
 
     python tests/fuzz/binary_readers.py [TARGET] [SECONDS]
 
-A target takes any bytes. It fails by raising, by spending more than `READS` reads or by giving a result that does not
-survive JSON. `tests/binary/test_fuzz.py` runs each for a few hundred inputs; an atheris run can use TARGETS as it is.
+A target takes any bytes. It fails by raising anything but Damaged or by giving a result that does not survive JSON. `tests/binary/test_fuzz.py` runs each for a few hundred inputs; an atheris run can use TARGETS as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from doctor.binary.bundle import count_bundles
@@ -36,23 +36,18 @@ def _counting(
     count: Callable[[Reader, int, int, Counts, Problems], None],
 ) -> Callable[[bytes], None]:
     def target(data: bytes) -> None:
-        reader = Reader(Memory(data), reads=READS)
-        try:
-            count(reader, 0, len(data), {}, Problems())
-        except Damaged as damage:
-            assert reader.reads <= READS, damage
+        with suppress(Damaged):
+            count(Reader(Memory(data), reads=READS), 0, len(data), {}, Problems())
 
     return target
 
 
 def elf(data: bytes) -> None:
     reader = Reader(Memory(data), reads=READS)
-    try:
+    with suppress(Damaged):
         headers = read_elf(reader)
         if headers.machine == "cuda":
             cubin_target(reader, headers)
-    except Damaged as damage:
-        assert reader.reads <= READS, damage
 
 
 def fatbin(data: bytes) -> None:
@@ -61,32 +56,24 @@ def fatbin(data: bytes) -> None:
 
 
 def ptx(data: bytes) -> None:
-    try:
+    with suppress(Damaged):
         count_ptx(Reader(Memory(data)), {})
-    except Damaged as damage:
-        assert damage.reason
 
 
 def static_archive(data: bytes) -> None:
-    try:
+    with suppress(Damaged):
         for member in objects(Reader(Memory(data), reads=READS)):
             assert 0 <= member.size <= len(data)
-    except Damaged as damage:
-        assert damage.reason
 
 
 def zip_archive(data: bytes) -> None:
     reader = Reader(Memory(data), reads=READS)
-    try:
+    with suppress(Damaged):
         for member in members(reader):
-            try:
+            with suppress(Damaged):
                 content = open_member(reader, member)
                 assert len(content.read_at(content.size // 2, 64)) <= 64
                 assert len(content.read_at(0, 64)) <= 64
-            except Damaged as damage:
-                assert damage.reason
-    except Damaged as damage:
-        assert damage.reason
 
 
 def file(data: bytes) -> None:

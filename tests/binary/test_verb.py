@@ -1,0 +1,124 @@
+"""`gpu-doctor binary`: text, JSON and JSON lines, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from doctor.__main__ import main
+from doctor.binary.record import from_json
+from doctor.binary.scan import scan
+from tests.binary import AMD, CUDA
+
+CONTRACT = ("path", "machine", "soname", "needed", "rpath", "runpath", "needs_versions", "cubin", "ptx", "gfx")
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["binary", *words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_json_has_the_fields_scripts_rely_on(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(CUDA / "mixed.so")
+    code, out, err = run(capsys, "--json", path)
+    answer = json.loads(out)
+    (file,) = answer["files"]
+    assert (code, err) == (0, "")
+    assert set(CONTRACT) <= set(file)
+    assert file["cubin"] == ["sm_80", "sm_86", "sm_90a"]
+    assert file["ptx"] == ["compute_80", "compute_90a"]
+    assert file["machine"] == "x86_64"
+    assert "libc.so.6" in file["needs_versions"]
+    assert from_json(file) == next(scan(path))
+
+
+def test_json_lines_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--format", "jsonl", str(AMD))
+    files = [from_json(json.loads(line)) for line in out.splitlines()]
+    assert code == 0
+    assert files == [*scan(str(AMD))]
+    assert any(file.gfx == ("gfx90a:sramecc+:xnack-",) for file in files)
+
+
+def test_text_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, str(CUDA / "family.so"), str(AMD / "b_c_v3.hipfb"))
+    assert code == 0
+    assert "shared object for x86_64" in out
+    assert "CUDA machine code   sm_100f sm_103a sm_103f\n" in out
+    assert "PTX                 compute_110f (ISA 9.0)\n" in out
+    assert "AMD code            gfx1100 gfx90a:xnack+ gfx90a:xnack- gfx942:sramecc-:xnack+\n" in out
+    assert "libc.so.6 (GLIBC_2.2.5)" in out
+    assert out.endswith("2 binary files\n")
+
+
+def test_verbose_counts_images_by_place(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--verbose", str(CUDA / "libdevice.a"))
+    assert "in __nv_relfatbin" in out
+    assert "sm_90a×2" in out
+
+
+def test_a_wheel_is_read_in_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(CUDA / "mixed.so", "a/mixed.so")
+    code, out, _ = run(capsys, "--json", str(path))
+    first, whole = json.loads(out)["files"]
+    assert code == 0
+    assert (first["path"], first["cubin"]) == (f"{path}!a/mixed.so", ["sm_80", "sm_86", "sm_90a"])
+    assert whole["kind"] == "zip"
+
+
+def test_output_goes_to_the_file_only_when_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = tmp_path / "answer.json"
+    code, out, _ = run(capsys, "--json", "--output", str(target), str(CUDA / "k90.cubin"))
+    assert (code, out) == (0, "")
+    assert json.loads(target.read_text())["files"][0]["cubin"] == ["sm_90"]
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
+
+
+@pytest.mark.parametrize(
+    "words", [["/nowhere/lib.so"], [], ["--places", "everywhere", "x"], ["--format", "sarif", "x"]]
+)
+def test_wrong_use_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("gpu-doctor: ")
+    assert err.count("\n") == 1
+
+
+def test_an_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = run(capsys, "--output", str(tmp_path / "no" / "such" / "x"), str(CUDA / "k90.cubin"))
+    assert code == 2
+    assert "cannot be written" in err
+
+
+def test_damage_is_said_with_its_place_and_exit_3(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "cut.fatbin"
+    path.write_bytes((CUDA / "k.fatbin").read_bytes()[:300])
+    code, out, err = run(capsys, str(path))
+    assert (code, err) == (3, "")
+    assert "could not be read   at offset 0: a fatbin region says" in out
+
+
+def test_a_text_file_is_said_to_be_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    code, out, _ = run(capsys, str(tmp_path / "a.py"))
+    assert (code, out.splitlines()[1]) == (0, "  no ELF file, kernel image or archive, 6 bytes")
+    code, out, _ = run(capsys, str(tmp_path))
+    assert (code, out) == (0, "no ELF files, kernel images or kernel libraries here\n")
+
+
+def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = bytearray((CUDA / "mixed.so").read_bytes())
+    at = data.index(b"libstdc++.so.6\0")
+    data[at : at + 6] = b"\x1b[2J\x07\n"
+    path = tmp_path / "evil\x1b]0;owned\x07.so"
+    path.write_bytes(data)
+    _, out, _ = run(capsys, "--verbose", str(path))
+    assert "\x1b" not in out
+    assert "\x07" not in out
+    assert len([line for line in out.splitlines() if not line.startswith("  ")]) == 1
