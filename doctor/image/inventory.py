@@ -38,7 +38,9 @@ _MOST = 400
 _MOST_BY = 12
 _PLACES = 12
 
-_VENDOR_PATHS = re.compile(r"/usr/local/cuda[^/]*/.*|/opt/rocm[^/]*/.*|/opt/nvidia/.*|.*/(?:site|dist)-packages/(?:nvidia|_rocm_sdk_\w+)/.*")
+_VENDOR_PATHS = re.compile(
+    r"/usr/local/cuda[^/]*/.*|/opt/rocm[^/]*/.*|/opt/nvidia/.*|.*/(?:site|dist)-packages/(?:nvidia|_rocm_sdk_\w+)/.*"
+)
 _DRIVER_FILE = re.compile(
     r"/(?:usr/)?(?:local/)?(?:lib|lib64|lib/[^/]+|lib/[^/]+/vdpau|bin)/"
     r"(?:lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvoptix|GLX_nvidia|EGL_nvidia|cudadebugger|vdpau_nvidia)\.so\.\d{3}\.\d+(?:\.\d+)?)"
@@ -270,7 +272,10 @@ def _library(needed: str, edges: list[Edge], kind: str) -> Library:
     owned = [path for path in by if owner_of(path)[0] and is_deciding(path)]
     first = next((edge for edge in edges if edge.by in owned), edges[0])
     provider = provider_of(needed)
-    packages = (*provider.pip[:1], *([provider.debian] if provider.debian else [n for n in provider.apt if not n.endswith("-x")][:1]))
+    packages = (
+        *provider.pip[:1],
+        *([provider.debian] if provider.debian else [n for n in provider.apt if not n.endswith("-x")][:1]),
+    )
     searched = [f"{place.path} ({place.outcome})" for place in first.searched]
     return Library(
         needed=needed,
@@ -321,8 +326,16 @@ def _versions(
     rows += _by_version_files(tree.contents)
     rows += _by_names(tree.paths())
     rows += _by_system_packages(tree.contents)
-    rows += [Version("cuda", one.built_for, f"{one.name} {one.version}") for one in found if one.build == "cuda" and one.built_for]
-    rows += [Version("rocm", one.built_for, f"{one.name} {one.version}") for one in found if one.build == "rocm" and one.built_for]
+    rows += [
+        Version("cuda", one.built_for, f"{one.name} {one.version}")
+        for one in found
+        if one.build == "cuda" and one.built_for
+    ]
+    rows += [
+        Version("rocm", one.built_for, f"{one.name} {one.version}")
+        for one in found
+        if one.build == "rocm" and one.built_for
+    ]
     for component, name in (("cuda", "CUDA_VERSION"), ("rocm", "ROCM_VERSION"), ("cudnn", "NV_CUDNN_VERSION"),
                             ("nccl", "NV_LIBNCCL_PACKAGE_VERSION")):  # fmt: skip
         if numbers(environment.get(name, "")):
@@ -374,9 +387,13 @@ def _defines(text: str, *names: str) -> str:
 
 def _by_names(paths: Iterable[str]) -> Iterator[Version]:
     """Full versions in the names of library files: libcudart.so.12.4.127 is of CUDA 12.4."""
-    wanted = re.compile(r".*/(?:(libcudart)\.so\.(\d+\.\d+)\.\d+|(libcudnn)\.so\.(\d+\.\d+\.\d+)|(libnccl)\.so\.(\d+\.\d+\.\d+))")
+    wanted = re.compile(
+        r".*/(?:(libcudart)\.so\.(\d+\.\d+)\.\d+|(libcudnn)\.so\.(\d+\.\d+\.\d+)|(libnccl)\.so\.(\d+\.\d+\.\d+))"
+    )
     names = {"libcudart": "cuda", "libcudnn": "cudnn", "libnccl": "nccl"}
-    for path in sorted(path for path in paths if "/libcudart.so." in path or "/libcudnn.so." in path or "/libnccl.so." in path):
+    for path in sorted(
+        path for path in paths if "/libcudart.so." in path or "/libcudnn.so." in path or "/libnccl.so." in path
+    ):
         if match := wanted.fullmatch(path):
             stem, version = next((match[n], match[n + 1]) for n in (1, 3, 5) if match[n])
             yield Version(names[stem], version, path)
@@ -385,14 +402,18 @@ def _by_names(paths: Iterable[str]) -> Iterator[Version]:
 def _by_system_packages(contents: Mapping[str, bytes]) -> Iterator[Version]:
     text = contents.get("/var/lib/dpkg/status", b"").decode("utf-8", "replace")
     for block in text.split("\n\n"):
-        match = re.match(r"Package: (cuda-cudart-[\d-]+|libcudnn\d+(?:-cuda-\d+)?|libnccl2|rocm-core|hip-runtime-amd)\n", block)
+        match = re.match(
+            r"Package: (cuda-cudart-[\d-]+|libcudnn\d+(?:-cuda-\d+)?|libnccl2|rocm-core|hip-runtime-amd)\n", block
+        )
         if not match or not re.search(r"^Status: .* installed$", block, re.MULTILINE):
             continue
         version = re.search(r"^Version: (\S+)$", block, re.MULTILINE)
         if version is None:
             continue
         plain = re.match(r"\d+(?:\.\d+){1,2}", version[1])
-        component = {"cuda": "cuda", "libcudnn": "cudnn", "libnccl2": "nccl"}.get(re.match(r"[a-z]+", match[1])[0], "rocm")  # type: ignore[index]
+        component = {"cuda": "cuda", "libcudnn": "cudnn", "libnccl2": "nccl"}.get(
+            re.match(r"[a-z]+", match[1])[0], "rocm"
+        )  # type: ignore[index]
         component = "nccl" if match[1] == "libnccl2" else component
         if plain and component != "rocm":
             yield Version(component, plain[0], f"package {match[1]}")

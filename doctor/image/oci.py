@@ -142,7 +142,9 @@ class Images:
         named = [row for row in rows if not wanted or wanted in _list(row.get("RepoTags"))]
         if len(named) != 1 and len(rows) > 1:
             tags = ", ".join(one_line(str(tag), 60) for row in rows for tag in _list(row.get("RepoTags"))[:1])
-            raise UsageError(f"{self._name} holds several images; name one with archive://FILE:TAG: {tags or 'no tags'}")
+            raise UsageError(
+                f"{self._name} holds several images; name one with archive://FILE:TAG: {tags or 'no tags'}"
+            )
         if not rows:
             raise UsageError(f"{self._name} holds no image: its manifest.json is empty")
         row = named[0] if named else rows[0]
@@ -180,7 +182,9 @@ class Images:
         for row in _list(content.get("layers")):
             media, digest = row.get("mediaType", ""), row.get("digest", "")
             if not _LAYER.fullmatch(str(media)):
-                self._examination.leave_out(str(digest)[:25], f"a layer of unknown media type {one_line(str(media), 80)}")
+                self._examination.leave_out(
+                    str(digest)[:25], f"a layer of unknown media type {one_line(str(media), 80)}"
+                )
             elif _DIGEST.fullmatch(str(digest)):
                 yield _blob(digest)
             else:

@@ -88,7 +88,9 @@ def _scheme(reference: str) -> tuple[str, str]:
     scheme, separator, rest = reference.partition("://")
     if separator:
         if scheme not in SCHEMES:
-            raise UsageError(f"{one_line(scheme, 40)}:// is no source; there are {', '.join(f'{s}://' for s in SCHEMES)}")
+            raise UsageError(
+                f"{one_line(scheme, 40)}:// is no source; there are {', '.join(f'{s}://' for s in SCHEMES)}"
+            )
         return scheme, rest
     path = Path(reference)
     looks_like_path = reference.startswith(("/", "./", "../", "~")) or reference.endswith((".tar", ".tar.gz", ".tgz"))
@@ -138,7 +140,9 @@ def _bare_root(reference: str, path: str, source: Source, whole: int, examinatio
     """A tar archive of a root file system, as `docker export` writes it."""
     reader = LayerReader(one_line(path, 200), source, whole, examination)
     try:
-        names = {member.name.strip("./").partition("/")[0] for member, _ in zip(members(source), range(2000), strict=False)}
+        names = {
+            member.name.strip("./").partition("/")[0] for member, _ in zip(members(source), range(2000), strict=False)
+        }
     except (NotTar, OSError):
         names = set()
     if not names & {"bin", "usr", "etc", "lib", "opt", "home", "root", "var"}:
@@ -232,7 +236,9 @@ class StreamBlobs:
         try:
             for member in members(source):
                 examination.member()
-                self._take(os.path.normpath(member.name), member.type, member.link, Part(source, member.at, member.size))
+                self._take(
+                    os.path.normpath(member.name), member.type, member.link, Part(source, member.at, member.size)
+                )
         except NotTar as error:
             raise UsageError(f"{one_line(name, 200)} is no image archive: {error}") from None
         except OSError as error:

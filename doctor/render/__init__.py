@@ -32,13 +32,42 @@ def _jsonl(reports: Sequence[Report], appearance: Appearance) -> str:
 def _text(reports: Sequence[Report], appearance: Appearance) -> str:
     from doctor.render.text import report_text
 
-    return "\n".join(report_text(report, appearance) for report in reports)
+    return "\n".join(_image(report, appearance) + report_text(report, appearance) for report in reports)
+
+
+def _image(report: Report, appearance: Appearance) -> str:
+    if "image" not in report.extra:
+        return ""
+    from doctor.render.image import image_text
+
+    return image_text(report.extra["image"], appearance)
 
 
 def _markdown(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.image import image_markdown
     from doctor.render.markdown import report_markdown
 
-    return "\n".join(report_markdown(report) for report in reports)
+    images = (image_markdown(report.extra["image"]) if "image" in report.extra else "" for report in reports)
+    return "\n".join(image + report_markdown(report) for image, report in zip(images, reports, strict=True))
 
 
-RENDERERS: dict[str, Renderer] = {"text": _text, "json": _json, "jsonl": _jsonl, "markdown": _markdown}
+def _sarif(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.sarif import reports_sarif
+
+    return reports_sarif(reports, appearance)
+
+
+def _junit(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.junit import reports_junit
+
+    return reports_junit(reports, appearance)
+
+
+RENDERERS: dict[str, Renderer] = {
+    "text": _text,
+    "json": _json,
+    "jsonl": _jsonl,
+    "markdown": _markdown,
+    "sarif": _sarif,
+    "junit": _junit,
+}

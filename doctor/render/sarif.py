@@ -1,0 +1,92 @@
+"""Reports as SARIF 2.1.0, which code hosts show beside a change.
+
+Format: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from doctor.diagnose import Diagnosis
+from doctor.render.appearance import Appearance
+from doctor.report import Report
+from doctor.text import plain
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def reports_sarif(reports: Sequence[Report], look: Appearance) -> str:
+    """One run with a result for each finding; what could not be examined stands as notifications."""
+    rules = {item.finding.fault: item for report in reports for item in report.diagnoses}
+    order = {fault: number for number, fault in enumerate(sorted(rules))}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "gpu-doctor",
+                "semanticVersion": reports[0].tool_version if reports else "0.0.0",
+                "rules": [_rule(rules[fault]) for fault in order],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": all(report.examined for report in reports),
+                "toolExecutionNotifications": [
+                    {"level": "note", "message": {"text": f"{plain(report.name)}: not examined: {plain(row)}"}}
+                    for report in reports
+                    for row in report.not_examined
+                ],
+            }
+        ],
+        "results": [result for report in reports for result in _results(report, order)],
+        "columnKind": "unicodeCodePoints",
+    }
+    content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(content, ensure_ascii=not look.unicode, indent=2) + "\n"
+
+
+def _rule(item: Diagnosis) -> dict[str, Any]:
+    rule: dict[str, Any] = {
+        "id": item.finding.fault,
+        "shortDescription": {"text": plain(item.title)},
+        "fullDescription": {"text": plain(item.explanation)},
+        "defaultConfiguration": {"level": item.severity},
+        "help": {"text": _help(item)},
+    }
+    if item.entry.sources:
+        rule["helpUri"] = item.entry.sources[0].address
+    return rule
+
+
+def _help(item: Diagnosis) -> str:
+    rows = []
+    for fix in item.fixes:
+        rows.append(f"{plain(fix.title)} ({fix.where}, risk: {fix.risk})")
+        rows += [plain(command).rstrip() for command in fix.commands]
+    return "\n".join(rows) or plain(item.title)
+
+
+def _results(report: Report, order: dict[str, int]) -> Iterator[dict[str, Any]]:
+    for item in report.diagnoses:
+        evidence = "; ".join(f"{plain(one.name)}: {plain(one.says or one.text)}" for one in item.finding.evidence[:4])
+        yield {
+            "ruleId": item.finding.fault,
+            "ruleIndex": order[item.finding.fault],
+            "level": item.severity,
+            "message": {"text": f"{plain(report.name)}: {plain(item.title)}. {evidence}"},
+            "locations": [_location(report, one.name, one.line) for one in item.finding.evidence[:1]],
+            "partialFingerprints": {
+                "fault/v1": f"{plain(report.name)}#{item.finding.fault}#{plain(item.finding.subject)}"
+            },
+            "properties": {"confidence": item.finding.sure, "role": item.role, "subject": plain(report.name)},
+        }
+
+
+def _location(report: Report, name: str, line: int | None) -> dict[str, Any]:
+    place = name if name.startswith("/") else report.name
+    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(plain(place).lstrip("/")) or "unknown"}}
+    if line:
+        physical["region"] = {"startLine": line}
+    return {"physicalLocation": physical, "logicalLocations": [{"fullyQualifiedName": plain(report.name)}]}

@@ -1,0 +1,172 @@
+"""What is in an image, and whether it runs on these GPUs: before anything is started.
+
+REF is an image of Docker or Podman, archive://FILE[:TAG] (docker save or OCI), oci-dir://DIR[:NAME], fs://DIR (an
+unpacked root), container://NAME, or a plain path to one of these. Nothing is run, pulled or unpacked. Without --gpu
+the GPUs of this machine are asked about.
+
+examples:
+  gpu-doctor image trainer:2.3
+  gpu-doctor image trainer:2.3 --gpu "RTX 5090" --gpu MI300X --gpu gfx1100 --driver 550.54
+  gpu-doctor image archive://trainer.tar --gpu sm_90 --format sarif --output trainer.sarif
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Callable, Sequence
+
+from doctor import gpus as known
+from doctor.data.cuda import version
+from doctor.diagnose import diagnose
+from doctor.errors import UsageError
+from doctor.gpus import Ambiguous, Gpu, find_gpu
+from doctor.image.examination import Examination, Progress
+from doctor.image.inventory import examine
+from doctor.image.record import Contents
+from doctor.image.verdict import as_json, findings, judge
+from doctor.knowledge import Base
+from doctor.logs import now
+from doctor.match import Patterns
+from doctor.report import Report
+from doctor.text import one_line
+from doctor.values import derive
+from doctor.verbs import options as shared
+from doctor.version import __version__
+
+# uname -m to the names of image platforms.
+_GOARCH = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "ppc64le": "ppc64le"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("references", metavar="REF", nargs="+", help="an image, an archive, a folder or a container")
+    parser.add_argument(
+        "--gpu",
+        metavar="GPU",
+        action="append",
+        default=[],
+        help="a name (RTX 5090), a target (sm_120, gfx1100) or a PCI id; several for a matrix",
+    )
+    parser.add_argument("--driver", metavar="VERSION", help="NVIDIA driver it will run with (default: this machine's)")
+    parser.add_argument(
+        "--platform", metavar="OS/ARCH", help="of an image for several platforms (default: this machine's)"
+    )
+    shared.knowledge(parser)
+    shared.output(parser, ("text", "json", "jsonl", "markdown", "sarif", "junit"))
+
+
+def run(options: argparse.Namespace) -> int:
+    base, patterns = shared.base(options)
+    asked = [gpu_named(text) for text in options.gpu]
+    driver = options.driver or ""
+    if driver and not version(driver):
+        raise UsageError(f"--driver {one_line(driver, 60)!r} is no driver version such as 550.54.15")
+    if not asked or not driver:
+        here, own = of_this_machine(base, patterns)
+        asked = asked or here
+        # The driver of this machine says nothing about GPUs that are elsewhere.
+        driver = driver or (own if not options.gpu else "")
+    tell = _Line(sys.stderr.isatty() and not options.quiet)
+    reports = [
+        examined(reference, asked, driver, options.platform or own_platform(), base, tell)
+        for reference in options.references
+    ]
+    return shared.answer(reports, options)
+
+
+def inspect(reference: str, gpus: Sequence[str], base: Base, patterns: Patterns) -> Report:
+    """The report on one image for named GPUs, or this machine's where none is named. Raises UsageError."""
+    asked, driver = [gpu_named(text) for text in gpus], ""
+    if not asked:
+        asked, driver = of_this_machine(base, patterns)
+    return examined(reference, asked, driver, own_platform(), base, None)
+
+
+def examined(
+    reference: str,
+    asked: Sequence[Gpu],
+    driver: str,
+    on: str,
+    base: Base,
+    tell: Callable[[Progress | None], None] | None,
+) -> Report:
+    """The report on one image. Raises UsageError where it cannot be read."""
+    try:
+        contents = examine(reference, on, Examination(tell=tell))
+    finally:
+        if tell is not None:
+            tell(None)
+    return report_on(contents, asked, driver, base)
+
+
+def report_on(contents: Contents, asked: Sequence[Gpu], driver: str, base: Base) -> Report:
+    """The report out of what is in an image."""
+    verdicts = [judge(contents, gpu, driver or None) for gpu in asked]
+    found = [derive(finding) for finding in findings(contents, verdicts, driver or None)]
+    diagnoses = diagnose(found, base)
+    notes = [*base.errors]
+    if not asked:
+        notes.append("no GPU was named and this machine shows none: add --gpu NAME to ask whether it runs there")
+    return Report(
+        kind="image",
+        name=contents.reference,
+        created=now(),
+        tool_version=__version__,
+        diagnoses=diagnoses.ranked,
+        set_aside=diagnoses.set_aside,
+        not_examined=contents.not_examined,
+        notes=tuple(notes),
+        examined=contents.files > 0,
+        extra={"image": as_json(contents, verdicts)},
+    )
+
+
+def gpu_named(text: str) -> Gpu:
+    """The GPU that a text names. Raises UsageError with the names it could be."""
+    found = find_gpu(text)
+    if isinstance(found, Gpu):
+        return found
+    if isinstance(found, Ambiguous):
+        names = ", ".join(f"{gpu.name} ({gpu.target})" for gpu in found.candidates[:6])
+        raise UsageError(f"--gpu {one_line(text, 60)!r} is several GPUs: {names}")
+    near = ", ".join(known.suggestions(text))
+    raise UsageError(f"--gpu {one_line(text, 60)!r} is no known GPU" + (f"; did you mean: {near}?" if near else ""))
+
+
+def of_this_machine(base: Base, patterns: Patterns) -> tuple[list[Gpu], str]:
+    """The GPUs of this machine and its NVIDIA driver, as far as they can be seen."""
+    from doctor import engine
+    from doctor.facts import parse
+    from doctor.facts.gpus import nvidia_driver, present
+    from doctor.probes import discover
+    from doctor.probes.system import System
+    from doctor.snapshot import Target
+
+    wanted = [probe for probe in discover() if probe.area in ("pci", "nvidia", "nvml", "amd")]
+    for event in engine.run(Target(), System(redactor=shared.redactor()), wanted, (), base, patterns):
+        if isinstance(event, engine.ReportReady):
+            facts = parse(event.snapshot)
+            return list(present(facts)), nvidia_driver(facts)
+    return [], ""
+
+
+def own_platform() -> str:
+    machine = platform.machine()
+    return f"linux/{_GOARCH.get(machine, machine)}"
+
+
+class _Line:
+    """Progress on one line of stderr."""
+
+    def __init__(self, on: bool) -> None:
+        self._on = on
+
+    def __call__(self, progress: Progress | None) -> None:
+        if not self._on:
+            return
+        words = ""
+        if progress is not None:
+            words = f"reading {one_line(progress.what, 50)}: {progress.done >> 20} MB"
+            words += f" of {progress.total >> 20} MB" if progress.total else ""
+        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
