@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from doctor.facts import Facts
 from doctor.text import one_line
@@ -41,47 +40,55 @@ def machine_of(host: str, facts: Facts) -> Machine:
         engine = one_line(f"{facts.engine.kind} {facts.engine.version}", 40)
         if facts.engine.rootless:
             notes.append("rootless")
+    looked_at = _looked_at(facts)
     return Machine(
         host=one_line(host, 40),
         gpus=_gpus(facts),
-        looked_for_gpus=bool(facts.devices),
+        looked_for_gpus=bool(looked_at),
         driver=one_line(_driver(facts), 60),
         engine=engine,
         notes=tuple(notes),
-        looked_at=_looked_at(facts),
+        looked_at=looked_at,
     )
 
 
 def _gpus(facts: Facts) -> tuple[str, ...]:
-    """Names of GPUs where a driver told them, else how many device nodes there are."""
-    names = [one_line(str(one.name), 40) for part in ("nvidia", "amd") for one in _named(facts, part)]
-    counted = [f"{count} × {name}" for name, count in Counter(names).items()]
+    """Names of GPUs: what the drivers told, else what the PCI ids say, else how many device nodes there are."""
+    names = [one.get("Model", "") for one in facts.nvidia.gpus.values()] if facts.nvidia else []
+    if not any(names) and facts.pci:
+        names = [one.model.name if one.model else "NVIDIA GPU" for one in facts.pci.nvidia]
+    if facts.pci:
+        names += [one.model.name if one.model else "AMD GPU" for one in facts.pci.amd if _is_gpu(one.kind)]
+    counted = [f"{count} × {one_line(name, 40)}" for name, count in Counter(filter(None, names)).items()]
     if counted or not facts.devices:
         return tuple(counted)
     nvidia, amd = len(facts.devices.nvidia), len(facts.devices.render) if facts.devices.kfd else 0
     words = [f"{nvidia} × NVIDIA"] if nvidia else []
-    return tuple(words + ([f"{amd} × AMD"] if amd else []))
+    words += [f"{amd} × AMD"] if amd else []
+    if facts.nvidia and not words and (facts.nvidia.wsl or facts.nvidia.tegra):
+        words = ["NVIDIA (WSL)" if facts.nvidia.wsl else "NVIDIA Jetson"]
+    return tuple(words)
 
 
-def _named(facts: Facts, part: str) -> list[Any]:
-    known = getattr(facts, part, None)
-    return [one for one in getattr(known, "gpus", None) or () if getattr(one, "name", "")] if known else []
+def _is_gpu(kind: str) -> bool:
+    """Whether a PCI class is one of displays and accelerators."""
+    return kind.startswith("03") or kind == "1200"
 
 
 def _driver(facts: Facts) -> str:
     """The driver's version; both where kernel and libraries differ."""
-    known: Any = getattr(facts, "nvidia", None)
-    if not known:
-        return ""
-    kernel = str(getattr(known, "module_version", "") or "")
-    libraries = str(getattr(known, "library_version", "") or "")
-    if kernel and libraries and kernel != libraries:
-        return f"{kernel} ≠ {libraries}"
-    return kernel or libraries
+    if facts.nvidia and facts.nvidia.module:
+        kernel = facts.nvidia.module.version
+        other = [version for version in facts.nvidia.versions if version != kernel]
+        return f"{kernel} ≠ {', '.join(other)}" if other else kernel
+    if facts.nvidia and facts.nvidia.driver:
+        return facts.nvidia.driver
+    return f"amdgpu {facts.amd.module_version}" if facts.amd and facts.amd.module_version else ""
 
 
 def _looked_at(facts: Facts) -> tuple[str, ...]:
-    """Where GPUs were looked for, when none was found."""
+    """Where GPUs were looked for; nothing where that says too little to speak of none."""
     if not facts.devices:
         return ()
-    return ("/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")
+    bus = ("PCI bus",) if facts.pci else ()
+    return (*bus, "/dev/nvidia*", "/dev/kfd", "/dev/dri", "/dev/dxg")

@@ -341,7 +341,8 @@ class OverviewScreen(AnswerScreen):
         yield from _not_looked_at(report)
 
     def _no_gpu(self, report: Report) -> Iterable[Block]:
-        yield note(f"Looked at   {', '.join(self.app.machine.looked_at)}")
+        for number, place in enumerate(self.app.machine.looked_at):
+            yield note(place, " " * 13) if number else note(f"Looked at   {place}")
         yield from _not_looked_at(report)
         yield gap()
         yield note(_counts(self._checks))

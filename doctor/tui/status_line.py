@@ -38,8 +38,11 @@ class StatusLine(Static):
         if self.recording:
             parts.append((f"▐ REPLAY {cut_middle(self.recording, 48)} ▌", "reverse"))
         gpus = ", ".join(machine.gpus) if machine.gpus else "no GPU" if machine.looked_for_gpus else ""
+        narrow = self.size.width < 100
+        if narrow:
+            gpus = cut_middle(gpus.replace("NVIDIA ", "").replace("AMD ", ""), 20)
         words = [
-            f"host {machine.host}" if machine.host else "",
+            (machine.host if narrow else f"host {machine.host}") if machine.host else "",
             gpus,
             f"driver {machine.driver}" * bool(machine.driver),
         ]

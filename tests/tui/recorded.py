@@ -40,6 +40,23 @@ def reading(key: str, content: object = "", state: str = "ok", error: str = "") 
     return Reading(key, state, text, error)  # type: ignore[arg-type]
 
 
+def nvidia(gpus: int, module: str = "550.54.15", libraries: str = "550.54.15") -> list[Reading]:
+    """What NVIDIA's module and libraries say of themselves."""
+    if not gpus:
+        return [reading("names:/proc/driver/nvidia/gpus", state="missing")]
+    addresses = [f"0000:{17 + n:02x}:00.0" for n in range(gpus)]
+    line = f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {module}  Sat Aug 19 01:15:15 UTC 2023\n"
+    return [
+        reading("names:/proc/driver/nvidia/gpus", "\n".join(addresses)),
+        *(
+            reading(f"file:/proc/driver/nvidia/gpus/{address}/information", "Model: \t\t NVIDIA A100 80GB PCIe\n")
+            for address in addresses
+        ),
+        reading("file:/proc/driver/nvidia/version", line + "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)"),
+        reading("names:/usr/lib/x86_64-linux-gnu like lib(?:cuda|nvidia", f"libcuda.so.{libraries}"),
+    ]
+
+
 def snapshot(*more: Reading, gpus: int = 2, uid: int = 0, container: str | None = None) -> Snapshot:
     """A host with NVIDIA device nodes and Docker."""
     names = [f"nvidia{n}" for n in range(gpus)] + (["nvidiactl", "nvidia-uvm"] if gpus else []) + ["null", "tty"]
@@ -50,6 +67,7 @@ def snapshot(*more: Reading, gpus: int = 2, uid: int = 0, container: str | None 
         reading("docker:version", {"Version": "27.1.1", "Components": [{"Name": "Engine"}]}),
         reading("docker:info", {"ServerVersion": "27.1.1", "CgroupVersion": "2", "CgroupDriver": "systemd",
                                 "SecurityOptions": [], "Runtimes": {"runc": {}, "nvidia": {}}}),
+        *nvidia(gpus),
         *more,
     ]  # fmt: skip
     return Snapshot(TAKEN, "0.1.0", Target(container), {one.key: one for one in readings})
@@ -125,9 +143,7 @@ SHM = Finding(
     {"bytes": "33030532", "container": "ddp-train", "image": "acme/trainer:2.3"},
 )  # fmt: skip
 READINGS = (
-    reading("file:/proc/driver/nvidia/version",
-            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n"
-            "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)"),
+    *nvidia(2, module="535.104.05"),
     reading("command:nvidia-smi", "Failed to initialize NVML: Driver/library version mismatch\n"
             "NVML library version: 550.54"),
     reading("docker:log", "INFO building model\nTraceback (most recent call last):\n"
@@ -262,7 +278,7 @@ def with_container(container: str | None) -> Iterator[Event]:
         changes=("8 GB of shared memory",),
     )
     made = report([SHM], found, kind="container", name=container, corrected=corrected)
-    yield from told(made, snapshot(*READINGS, container=container))
+    yield from told(made, snapshot(READINGS[-1], container=container))
 
 
 def healthy(container: str | None) -> Iterator[Event]:
