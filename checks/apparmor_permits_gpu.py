@@ -13,7 +13,7 @@ def apparmor_permits_gpu(apparmor: bool, kernel: KernelFacts) -> Verdict:
     if not denied:
         return "AppArmor is on; the kernel log has no refused GPU access"
     event = denied[-1]
-    amd = "kfd" in event.values["name"] or "/dri" in event.values["name"]
+    amd = event.values["name"].startswith(("/dev/kfd", "/dev/dri"))
     evidence = Evidence("kernel", f"kernel log ({kernel.source})", event.text, event.line, says="AppArmor refused it")
     values = {"reason": "AppArmor refused it", "path": event.values["name"]}
     return Finding("amd-kfd-permission" if amd else "nvidia-hook-mount-failed", (evidence,), values, sure="likely")

@@ -10,7 +10,7 @@ from doctor.finding import Evidence, Finding, Severity
 
 @check("container", needs=["container"], faults=["amd-dri-missing", "amd-kfd-missing"])
 def container_dri_beside_kfd(container: ContainerFacts) -> Verdict:
-    kfd = container.has_device("/dev/kfd")
+    kfd = container.has_device("/dev/kfd") or container.binds_device("/dev/kfd")
     dri = any(device.host.startswith("/dev/dri") for device in container.devices) or container.binds_device("/dev/dri")
     if container.privileged or not (kfd or dri) or container.runtime == "amd":
         return NotApplicable("no AMD device node is passed by hand")

@@ -1,12 +1,13 @@
 """AMD's driver on this system.
 
-Forms: drivers/gpu/drm/amd/amdkfd/kfd_topology.c of Linux (`properties`, `gpu_id`; reading them of a GPU that the devices
-cgroup forbids fails with EPERM), /opt/rocm*/.info/version of https://github.com/ROCm/rocm-core .
+Forms: drivers/gpu/drm/amd/amdkfd/kfd_topology.c of Linux (`properties`, `gpu_id`; reading them of a GPU that the
+devices cgroup forbids fails with EPERM), /opt/rocm*/.info/version of https://github.com/ROCm/rocm-core .
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from doctor.facts.host import Node
@@ -51,7 +52,9 @@ class KfdNode:
 class AmdFacts:
     module_loaded: bool | Unknown
     module_version: str
-    """Set where amdgpu was built by DKMS; the one of the kernel's own tree states none."""
+    """Set where amdgpu was built by DKMS (6.12.12); the one of the kernel's own tree states none."""
+    release: str
+    """The driver release that the package amdgpu-dkms is of, as compatibility matrices name it (6.4.1, 30.10)."""
     kfd: Node | Unknown | None
     """/dev/kfd; None: it is not there."""
     render: tuple[Node, ...]
@@ -80,6 +83,7 @@ def amd(snapshot: Snapshot) -> AmdFacts | Unknown:
     return AmdFacts(
         module_loaded=is_there(snapshot, "names:/sys/module/amdgpu"),
         module_version=version.strip() if isinstance(version, str) else "",
+        release=_release(snapshot),
         kfd=_node(snapshot, "/dev/kfd") if kfd else None if kfd is False else kfd,
         render=tuple(_nodes(snapshot, "renderD")),
         cards=tuple(_nodes(snapshot, "card")),
@@ -87,6 +91,18 @@ def amd(snapshot: Snapshot) -> AmdFacts | Unknown:
         rocm=_releases(snapshot),
         has_firmware=bool(lines_of(snapshot, _firmware(snapshot))) if _firmware(snapshot) else Unknown("not looked at"),
     )
+
+
+def _release(snapshot: Snapshot) -> str:
+    """The last number of the package's version: 60200 in 1:6.8.5.60200-2009582.24.04 is 6.2.0, 30100000 is 30.10.0.
+
+    Seen in https://github.com/ROCm/rocm-install-on-linux/issues/293 ; the module's own version is another count.
+    """
+    for key in (*snapshot.keys("command:dpkg-query"), *snapshot.keys("command:rpm --query")):
+        found = re.search(r"\.(\d{1,2})(\d\d)(\d\d)(?:00)?(?:-|$)", text_of(snapshot, key) or "")
+        if found:
+            return ".".join(str(int(part)) for part in found.groups())
+    return ""
 
 
 def _firmware(snapshot: Snapshot) -> str:

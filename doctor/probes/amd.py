@@ -24,6 +24,10 @@ def amd(system: System, target: Target) -> Iterator[Reading]:
     yield system.file("/sys/module/amdgpu/version")
     for name in ("noretry", "mes", "ip_block_mask"):
         yield system.file(f"/sys/module/amdgpu/parameters/{name}")
+    packaged = system.command("dpkg-query", "--show", "--showformat=${Version}", "amdgpu-dkms")
+    yield packaged
+    if packaged.state == "missing":
+        yield system.command("rpm", "--query", "--queryformat=%{VERSION}", "amdgpu-dkms")
     yield from _topology(system)
     yield from _releases(system)
     yield system.names("/lib/firmware/amdgpu", r"(?:psp|gc|sdma|vega|navi|aldebaran)\w*")

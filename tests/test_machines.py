@@ -1,0 +1,117 @@
+"""Every machine gives exactly its findings; every check finds its fault on one, passes on one that comes near it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from doctor.check import discover
+from doctor.engine import judge
+from doctor.knowledge import Base
+from doctor.match import Patterns
+from doctor.redact import Redactor
+from doctor.report import Report, to_json
+from doctor.snapshot import Snapshot, dump, loads, without_identities
+from tests.machines import amd_faults, engine_faults, healthy, kubernetes_faults, nvidia_faults  # noqa: F401
+from tests.machines.build import CASES, Case
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """Each machine, recorded once."""
+    folder = tmp_path_factory.mktemp("machines")
+
+    @cache
+    def record(name: str) -> Snapshot:
+        return CASES[name].make().record(folder / name)
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def judged(recorded, base: Base, patterns: Patterns):  # type: ignore[no-untyped-def]
+    @cache
+    def judge_it(name: str) -> Report:
+        return judge(recorded(name), discover(), base, patterns)
+
+    return judge_it
+
+
+cases = pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
+
+
+@cases
+def test_findings(case: Case, judged) -> None:  # type: ignore[no-untyped-def]
+    """Exactly these checks find something, and it is that."""
+    report = judged(case.name)
+    assert [one.check for one in report.outcomes if one.state == "crashed"] == []
+    found = {one.check for one in report.outcomes if one.state == "found"}
+    assert found == set(case.found), [(one.check, one.says) for one in report.outcomes if one.check in found]
+    faults = {item.finding.fault for item in report.diagnoses} | {item.finding.fault for item in report.set_aside}
+    assert set(case.found.values()) <= faults
+    first = report.diagnoses[0].finding.fault if report.diagnoses else None
+    assert first == case.cause, [item.finding.fault for item in report.diagnoses]
+
+
+@cases
+def test_near_misses_pass(case: Case, judged) -> None:  # type: ignore[no-untyped-def]
+    states = {one.check: (one.state, one.says or one.reason) for one in judged(case.name).outcomes}
+    for check, how in case.near.items():
+        assert states[check][0] == "passed", (check, how, states[check])
+
+
+@pytest.mark.parametrize("check", [one.id for one in discover()])
+def test_every_check_finds_passes_and_is_not_fooled(check: str, judged) -> None:  # type: ignore[no-untyped-def]
+    one = next(one for one in discover() if one.id == check)
+    finding = [case for case in CASES.values() if check in case.found]
+    assert finding, "no machine on which it finds its fault"
+    assert {case.found[check] for case in finding} <= set(one.faults)
+    assert any(check in case.near for case in CASES.values()), "no machine that comes near its fault"
+    passed = [
+        row.says for name in CASES for row in judged(name).outcomes if row.check == check and row.state == "passed"
+    ]
+    assert passed, "it passes nowhere"
+    assert all(says.strip() for says in passed), "it passes and does not say what it saw"
+
+
+def test_there_are_enough_machines() -> None:
+    assert len(CASES) >= 30
+    assert len(discover()) >= 60
+    assert sum(not case.found for case in CASES.values()) >= 12
+
+
+@cases
+def test_replay_is_the_same_byte_for_byte(case: Case, recorded, judged, base: Base, patterns: Patterns) -> None:  # type: ignore[no-untyped-def]
+    data = dump(recorded(case.name))
+    again = judge(loads(data, case.name), discover(), base, patterns)
+    assert json.dumps(to_json(again), sort_keys=True) == json.dumps(to_json(judged(case.name)), sort_keys=True)
+    assert dump(loads(data, case.name)) == data
+
+
+SECRETS = ("hf_aBcDeFgHiJkLmNoPqRsTuVwX", "s3cr3tPassw0rd", "dXNlcjpwYXNzd29yZA==", "gpu-07.corp.example.com")
+SURVIVE = ("0000:17:00.0", "570.133.20", "nvidia.com/gpu", "/dev/nvidia0")
+
+
+@cases
+def test_no_planted_secret_leaves(case: Case, tmp_path: Path) -> None:
+    """Into every machine secrets and names are planted; none is in the file, and diagnosis finds the same."""
+    machine = case.make()
+    kernel = machine.commands["dmesg"]
+    machine.commands["dmesg"] = type(kernel)(
+        kernel.text
+        + "nvidia: HF_TOKEN=hf_aBcDeFgHiJkLmNoPqRsTuVwX\namdgpu proxy http://bob:s3cr3tPassw0rd@10.1.2.3:3128/ from gpu-07.corp.example.com\n"
+    )
+    machine.file("/etc/containers/containers.conf", 'auth = "dXNlcjpwYXNzd29yZA=="\n')
+    snapshot = machine.record(tmp_path / "root")
+    told = dump(without_identities(snapshot, Redactor("gpu-07.corp.example.com", "alice")))
+    text = gzip.decompress(told).decode()
+    for secret in SECRETS:
+        assert secret not in text
+    for name in SURVIVE:
+        assert (name in text) == any(
+            name in reading.key + reading.text + reading.error for reading in snapshot.readings.values()
+        )
