@@ -1,0 +1,240 @@
+"""Speed of the binary readers beside cuobjdump, readelf and pyelftools, as ratios measured in one run.
+
+    python benchmarks/fetch_wheels.py torch cuobjdump && python benchmarks/binary_speed.py > speed.md
+
+Page cache warm; each figure is a median with (smallest-largest). Ours is taken in turns with the other tool, so that
+both meet the same machine. Prints Markdown and ends with 1 if a ratio falls below what is promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from binary_agreement import cuobjdump
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+from fetch_wheels import HOME
+
+from doctor.binary import scan as scanning
+from doctor.binary.device_code import Depth
+from doctor.binary.elf import read_elf
+from doctor.binary.reader import Reader, open_file
+from doctor.binary.scan import scan, scan_file
+
+LIBRARIES = (
+    "torch/lib/libtorch_cuda.so",
+    "nvidia/cu13/lib/libcublasLt.so.13",
+    "nvidia/cudnn/lib/libcudnn_engines_precompiled.so.9",
+    "nvidia/nccl/lib/libnccl.so.2",
+    "nvidia/cu13/lib/libcusparse.so.12",
+)
+PROMISED = {"libtorch in process": 500, "libtorch as a command": 100, "tree": 100}
+
+
+class Times:
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def take(self, call: Callable[[], object]) -> None:
+        start = time.perf_counter()
+        call()
+        self.seconds.append(time.perf_counter() - start)
+
+    @property
+    def median(self) -> float:
+        return median(self.seconds)
+
+    def __str__(self) -> str:
+        unit, scale = ("s", 1.0) if self.median >= 1 else ("ms", 1000.0)
+        low, high = min(self.seconds) * scale, max(self.seconds) * scale
+        return f"{self.median * scale:.3g} {unit} ({low:.3g}-{high:.3g})"
+
+
+def quietly(*words: str) -> Callable[[], object]:
+    return lambda: subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def ours(path: str, depth: Depth) -> Reader:
+    with open_file(path) as reader:
+        scan_file(reader, path, depth)
+        return reader
+
+
+def command(*paths: str, depth: Depth = Depth.LISTED) -> Callable[[], object]:
+    return quietly(sys.executable, "-m", "doctor", "binary", "--json", "--places", depth.value, *paths)
+
+
+def one_file(path: str, tool: str, rounds: int) -> tuple[float, float]:
+    inside, known, outside, theirs = Times(), Times(), Times(), Times()
+    ours(path, Depth.LISTED)
+    for _ in range(rounds):
+        theirs.take(quietly(tool, "--list-elf", path))
+        for _ in range(3):
+            inside.take(lambda: ours(path, Depth.LISTED))
+            known.take(lambda: ours(path, Depth.KNOWN))
+            outside.take(command(path))
+    reader = ours(path, Depth.LISTED)
+    with open_file(path) as again:
+        images = sum([row.count for row in scan_file(again, path, Depth.LISTED).images])
+    ratios = theirs.median / inside.median, theirs.median / outside.median
+    print(
+        f"| {os.path.basename(path)} | {reader.size / 1e6:.1f} | {images} | {inside} | {known} | {outside} | {theirs} |"
+        f" {ratios[0]:,.0f} / {ratios[1]:,.0f} | {reader.bytes_read:,} ({reader.bytes_read / reader.size:.3%}) |"
+    )
+    return ratios
+
+
+@contextmanager
+def counted() -> Iterator[list[Reader]]:
+    """Keeps every reader that a scan opens, for what it has read."""
+    readers: list[Reader] = []
+    real = scanning.open_file
+
+    @contextmanager
+    def opening(path: str) -> Iterator[Reader]:
+        with real(path) as reader:
+            readers.append(reader)
+            yield reader
+
+    scanning.open_file = opening  # type: ignore[assignment]
+    try:
+        yield readers
+    finally:
+        scanning.open_file = real
+
+
+def tree(site: str, tool: str) -> float:
+    files = [file for file in scan(site, Depth.LISTED) if file.machine is not None]
+    names = sum([len(names) for _, _, names in os.walk(site)])
+    size = sum([file.size for file in files])
+    images = {
+        depth: sum([row.count for file in scan(site, depth) for row in file.images])
+        for depth in (Depth.LISTED, Depth.KNOWN)
+    }
+    theirs = Times()
+    inside = {depth: Times() for depth in images}
+    outside = {depth: Times() for depth in images}
+
+    def all_files() -> None:
+        for file in files:
+            quietly(tool, "--list-elf", file.path)()
+
+    theirs.take(all_files)
+    for _ in range(7):
+        for depth in images:
+            inside[depth].take(lambda depth=depth: [None for _ in scan(site, depth)])
+            outside[depth].take(command(site, depth=depth))
+    print(f"{names:,} files, {len(files)} of them binary, {size / 1e9:.2f} GB.\n")
+    print(
+        "| what | images | in process | as a command | cuobjdump one file after another | ratio | bytes read | memory |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for depth in images:
+        with counted() as readers:
+            for _ in scan(site, depth):
+                pass
+        read = sum([reader.bytes_read for reader in readers])
+        ratio = f"{theirs.median / inside[depth].median:,.0f} / {theirs.median / outside[depth].median:,.0f}"
+        print(
+            f"| --places {depth.value} | {images[depth]:,} | {inside[depth]} | {outside[depth]} | {theirs} | {ratio} |"
+            f" {read:,} ({read / size:.3%}) | {peak(site, depth)} |"
+        )
+    return theirs.median / outside[Depth.LISTED].median
+
+
+def peak(site: str, depth: Depth) -> str:
+    """Largest memory of the command, from a child that does nothing else."""
+    script = (
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    words = [sys.executable, "-m", "doctor", "binary", "--json", "--places", depth.value, site]
+    run = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    return f"{int(run.stdout) / 1024:.0f} MB"
+
+
+def wheels(home: Path) -> None:
+    print("\n## Wheels, read in place\n")
+    print("| wheel | MB | binary members | as a command | memory |")
+    print("|---|---|---|---|---|")
+    for path in sorted((home / "wheels").glob("*/*.whl"), key=lambda path: -path.stat().st_size)[:4]:
+        spent = Times()
+        spent.take(command(str(path)))
+        count = len([file for file in scan(str(path), Depth.LISTED) if file.kind != "zip"])
+        print(
+            f"| {path.name} | {path.stat().st_size / 1e6:.0f} | {count} | {spent} | {peak(str(path), Depth.LISTED)} |"
+        )
+
+
+def headers(site: str) -> None:
+    """The ELF headers alone, beside pyelftools and readelf."""
+    paths = [file.path for file in scan(site, Depth.LISTED) if file.kind in ("shared-object", "executable")]
+    mine, python, gnu = Times(), Times(), Times()
+
+    def by_us() -> None:
+        for path in paths:
+            with open_file(path) as reader:
+                read_elf(reader)
+
+    def by_pyelftools() -> None:
+        for path in paths:
+            with open(path, "rb") as stream:
+                elf = ELFFile(stream)
+                for section in elf.iter_sections():
+                    if section.name == ".dynamic":
+                        [tag.entry.d_tag for tag in section.iter_tags()]
+                    elif isinstance(section, GNUVerNeedSection):
+                        [[name.name for name in names] for _, names in section.iter_versions()]
+
+    def by_readelf() -> None:
+        for path in paths:
+            quietly("readelf", "-dVW", path)()
+
+    for _ in range(5):
+        mine.take(by_us)
+        python.take(by_pyelftools)
+        gnu.take(by_readelf)
+    print(f"\n## ELF headers of the {len(paths)} libraries and programs\n")
+    print("| ours | pyelftools | readelf -dVW, a process each | ratio |\n|---|---|---|---|")
+    ratio = f"{python.median / mine.median:.0f} / {gnu.median / mine.median:.0f}"
+    print(f"| {mine} | {python} | {gnu} | {ratio} |")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--home", type=Path, default=HOME)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    site, tool = str(options.home / "site"), cuobjdump(options.home)
+    reached: dict[str, float] = {}
+    print("## One library\n")
+    print(
+        "| file | MB | images | in process | in process, --places known | as a command | cuobjdump --list-elf |"
+        " ratio in process / command | bytes read |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    for name in LIBRARIES:
+        inside, outside = one_file(os.path.join(site, name), tool, options.rounds)
+        if name.endswith("libtorch_cuda.so"):
+            reached |= {"libtorch in process": inside, "libtorch as a command": outside}
+    print("\n## A whole site-packages\n")
+    reached["tree"] = tree(site, tool)
+    wheels(options.home)
+    headers(site)
+    missed = [name for name, ratio in PROMISED.items() if reached[name] < ratio]
+    print(f"\npromised {PROMISED}; missed: {missed or 'none'}")
+    print(f"memory of this process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
