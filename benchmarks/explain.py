@@ -21,7 +21,7 @@ from pathlib import Path
 
 from doctor.knowledge import Base, shipped
 from doctor.logs import explain_stream
-from doctor.match import Patterns, patterns_of
+from doctor.match import patterns_of
 
 FAULT = b"RuntimeError: CUDA error: no kernel image is available for execution on the device\n"
 LINES = (

@@ -12,7 +12,7 @@ def nvidia_fabric_manager_runs(pci: PciFacts, nvidia: NvidiaFacts, limits: Limit
     fabric = nvidia.fabric
     if fabric.active == "active":
         return f"the Fabric Manager {fabric.version} is active for {len(pci.switches)} NVSwitches"
-    if fabric.active == "" and fabric.installed:
+    if fabric.active == "" and fabric.installed is not False:
         return NotApplicable("whether the Fabric Manager runs could not be asked (no systemd)")
     state = fabric.active if fabric.installed else "not installed"
     evidence = (

@@ -26,9 +26,14 @@ INSIDE = {
     "driver",
     needs=["nvml"],
     uses=["limits", "nvidia"],
-    faults=[*OUTSIDE.values(), "nvidia-driver-capability-missing", "nvidia-devices-lost-after-reload", "nvidia-driver-hangs",
-            "cuda-init-unknown-error"],
-)  # fmt: skip
+    faults=[
+        *OUTSIDE.values(),
+        "nvidia-driver-capability-missing",
+        "nvidia-devices-lost-after-reload",
+        "nvidia-driver-hangs",
+        "cuda-init-unknown-error",
+    ],
+)
 def nvidia_nvml_answers(nvml: NvmlFacts, limits: LimitFacts | Unknown, nvidia: NvidiaFacts | Unknown) -> Verdict:
     if nvml.hung:
         evidence = Evidence("command", nvml.way, nvml.hung, says="the driver does not answer")

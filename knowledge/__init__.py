@@ -46,10 +46,11 @@ makes the fault certain, as the program prints it; it does not memorise a log.
 In titles, prose and commands `{name|fallback}` is filled with a value; without a fallback an unknown value leaves
 the blank `<name>`. `<like this>` is for the reader to fill; in prose it may stand only in `code`.
 
-Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node (version
-node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability follows), target (what the code was
-built for), supported, driver, kernel_driver, cuda, cuda_driver, required, rocm, glibc, torch, package, container,
-image, service, path, code, xid, pci, index, count, size, free, process, pid, command, module, kernel, reason.
+Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node
+(version node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability follows), target
+(what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver, required, rocm, glibc, torch,
+package, container, image, service, path, code, xid, pci, index, count, size, free, process, pid, command, module,
+kernel, reason.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix, when it holds only there: engine: docker, podman, containerd, cri-o, apptainer;

@@ -1,4 +1,4 @@
-"""The GPUs of this machine and its NVIDIA driver, out of whatever told of them: NVML, AMD's topology, else the PCI bus."""
+"""The GPUs of this machine and its NVIDIA driver, by NVML, by AMD's topology, or else by the PCI bus."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Events in the kernel log.
 
-Each pattern names the source that prints it. NVIDIA: https://github.com/NVIDIA/open-gpu-kernel-modules (kernel-open/nvidia/nv.c,
-nv-pci.c; src/nvidia/src/kernel/diagnostics/journal.c); Xid codes: https://docs.nvidia.com/deploy/xid-errors/ .
+Who prints them. NVIDIA: https://github.com/NVIDIA/open-gpu-kernel-modules (kernel-open/nvidia/nv.c, nv-pci.c,
+src/nvidia/src/kernel/diagnostics/journal.c); Xid codes: https://docs.nvidia.com/deploy/xid-errors/ .
 AMD: drivers/gpu/drm/amd/amdgpu (amdgpu_job.c, amdgpu_device.c, amdgpu_drv.c, gmc_v*.c, amdgpu_ucode.c) of Linux.
 Module signatures: kernel/module/signing.c and main.c. Refusals: security/selinux/avc.c, security/apparmor/audit.c.
 """
@@ -18,21 +18,20 @@ from doctor.snapshot import Snapshot
 PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
-        ("fell-off", r"NVRM: .*GPU(?: at PCI:| )?(?P<pci>[0-9a-f:.]{7,12})?.*(?:has fallen off the bus|GPU is lost)"),
         ("xid", r"NVRM: Xid \(PCI:(?P<pci>[0-9a-fA-F:.]+)\): (?P<xid>\d{1,3})\b"),
+        ("fell-off", r"NVRM: .*(?:has fallen off the bus|GPU is lost)"),
         ("mismatch", r"NVRM: API mismatch: .*version (?P<library>\d+\.\d+(?:\.\d+)?)"),
         ("nvidia-init", r"NVRM: GPU (?P<pci>[0-9a-fA-F:.]+): RmInitAdapter failed!(?: \((?P<code>[^)]*)\))?"),
-        ("nvidia-unsupported", r"NVRM: .*GPU (?P<pci>[0-9a-fA-F:.]+).*(?:is not supported by|installed in this system is)"),
         ("nvidia-needs-open", r"NVRM: .*(?:requires use of the NVIDIA open kernel modules|not supported by open)"),
-        ("nvidia-taken", r"NVRM: The NVIDIA probe routine was not called for (?P<count>\d+) device"),
-        ("module-rejected", r"(?P<module>nvidia\w*|amdgpu|amdkcl)?.*(?:Loading of (?:unsigned )?module(?: with unavailable key)? is rejected"
+        ("nvidia-unsupported", r"NVRM: .*GPU (?P<pci>[0-9a-fA-F:.]+).*is not supported by"),
+        ("module-rejected", r"(?P<module>nvidia\w*|amdgpu|amdkcl)?.*(?:Loading of (?:unsigned )?module.{0,24} is rejected"
                             r"|Key was rejected by service|unsigned module loading is restricted)"),
         ("amd-hang", r"amdgpu.*\bring (?P<ring>\S+) timeout"),
         ("amd-reset", r"amdgpu.*GPU reset(?: begin| failed|\(\d+\) (?:failed|succeeded)| end)"),
-        ("amd-page-fault", r"amdgpu.*\[\w*\] ?(?:no-retry|retry)? ?page fault|amdgpu.*VM fault|amdgpu.*(?:no-retry|retry) page fault"),
-        ("amd-firmware", r"amdgpu.*(?:Direct firmware load for (?P<file>amdgpu/\S+) failed|Failed to load (?:firmware|gpu_info) ?\"?(?P<name>amdgpu/[^\"\s]+)?)"),
-        ("amd-init", r"amdgpu.*(?:Fatal error during GPU init|probe of (?P<pci>[0-9a-f:.]+) failed with error (?P<code>-\d+)"
-                     r"|probe with driver amdgpu failed with error (?P<errno>-\d+))"),
+        ("amd-page-fault", r"amdgpu.*(?:\[\w+\] (?:no-retry |retry )?page fault|VM fault \()"),
+        ("amd-firmware", r"amdgpu.*Direct firmware load for (?P<file>amdgpu/\S+) failed"),
+        ("amd-init", r"amdgpu.*(?:Fatal error during GPU init|probe of (?P<pci>[0-9a-f:.]+) failed with error -\d+"
+                     r"|probe with driver amdgpu failed with error -\d+)"),
         ("selinux", r"avc: +denied +\{ (?P<wanted>[^}]+) \}.*\bname=\"?(?P<name>[^\" ]+)"),
         ("apparmor", r"apparmor=\"DENIED\".*\bname=\"(?P<name>[^\"]+)\""),
     )
@@ -61,10 +60,8 @@ class KernelFacts:
 
 
 def kernel(snapshot: Snapshot) -> KernelFacts | Unknown:
-    readings = [
-        snapshot.get("command:dmesg"),
-        *(snapshot.readings[k] for k in snapshot.keys("command:journalctl --dmesg")),
-    ]
+    keys = ("command:dmesg", *snapshot.keys("command:journalctl --dmesg"))
+    readings = [snapshot.get(key) for key in keys]
     for reading in readings:
         # Without rights journalctl ends well and shows nothing.
         if reading and reading.state == "ok" and (reading.text or reading.key == "command:dmesg"):

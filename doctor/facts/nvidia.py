@@ -1,7 +1,8 @@
 """NVIDIA's driver on this system, by the files it shows.
 
-Forms: /proc/driver/nvidia of https://github.com/NVIDIA/open-gpu-kernel-modules/blob/main/kernel-open/nvidia/nv-procfs.c ,
-library names and device nodes of https://download.nvidia.com/XFree86/Linux-x86_64/550.54.14/README/installedcomponents.html ,
+Forms: /proc/driver/nvidia of
+https://github.com/NVIDIA/open-gpu-kernel-modules/blob/main/kernel-open/nvidia/nv-procfs.c , library names and device
+nodes of https://download.nvidia.com/XFree86/Linux-x86_64/550.54.14/README/installedcomponents.html ,
 majors of /proc/devices (fs/proc/devices.c of Linux).
 """
 
@@ -43,7 +44,7 @@ class Library:
 class FabricManager:
     """The service that sets up NVSwitches."""
 
-    installed: bool
+    installed: bool | Unknown
     active: str
     """systemd's word: active, inactive, failed …; empty where it was not asked."""
     version: str
@@ -138,9 +139,12 @@ def _module(snapshot: Snapshot) -> Module | Unknown | None:
 def _libraries(sonames: dict[str, tuple[str, ...]]) -> list[Library]:
     found = []
     for folder, names in sonames.items():
-        for name in names:
-            if (match := LIBRARY.match(name)) and match["name"] not in ("libnvidia-container", "libcuda_wrapper"):
-                found.append(Library(f"{folder}/{name}", match["name"], match["version"]))
+        matches = ((name, match) for name in names if (match := LIBRARY.match(name)))
+        found += [
+            Library(f"{folder}/{name}", match["name"], match["version"])
+            for name, match in matches
+            if match["name"] != "libnvidia-container"
+        ]
     return found
 
 
@@ -188,12 +192,13 @@ def _has_smi(snapshot: Snapshot) -> bool | Unknown:
 def _fabric(snapshot: Snapshot) -> FabricManager:
     said = assignments(text_of(snapshot, FABRIC) or "")
     version = re.search(r"\d+\.\d+(?:\.\d+)?", text_of(snapshot, "command:nv-fabricmanager --version") or "")
-    there = is_there(snapshot, "node:/usr/bin/nv-fabricmanager") or said.get("LoadState") == "loaded"
-    return FabricManager(bool(there), said.get("ActiveState", ""), version.group() if version else "")
+    program = is_there(snapshot, "node:/usr/bin/nv-fabricmanager")
+    there = True if said.get("LoadState") == "loaded" else program
+    return FabricManager(there, said.get("ActiveState", ""), version.group() if version else "")
 
 
 def _tegra(snapshot: Snapshot) -> str:
-    """/etc/nv_tegra_release, or the device tree's `compatible` (names that end with a zero byte) if it names a Tegra."""
+    """/etc/nv_tegra_release, or the device tree's `compatible` (names ending with a zero byte) if it names a Tegra."""
     if release := text_of(snapshot, "file:/etc/nv_tegra_release"):
         return " ".join(release.split("\n")[0].strip("# ").split())
     raw = text_of(snapshot, "data:/proc/device-tree/compatible") or ""

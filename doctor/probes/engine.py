@@ -22,13 +22,58 @@ DETAILED = 8
 """Containers that failed lately and are inspected one by one for their error."""
 
 # What each answer may carry into a snapshot. The rest (labels, host names, whole environments) stays where it is.
-INFO = ("ServerVersion", "OperatingSystem", "OSType", "Architecture", "KernelVersion", "Driver", "DockerRootDir",
-        "Runtimes", "DefaultRuntime", "CgroupDriver", "CgroupVersion", "SecurityOptions", "CDISpecDirs",
-        "DiscoveredDevices", "ExperimentalBuild", "NCPU", "MemTotal", "Warnings")  # fmt: skip
-HOST_CONFIG = ("Binds", "NetworkMode", "PortBindings", "RestartPolicy", "AutoRemove", "CapAdd", "CapDrop",
-               "CgroupnsMode", "GroupAdd", "IpcMode", "Privileged", "SecurityOpt", "ShmSize", "Runtime",
-               "Memory", "MemorySwap", "NanoCpus", "CpusetCpus", "Devices", "DeviceCgroupRules", "DeviceRequests", "Ulimits", "PidMode",
-               "UsernsMode", "ReadonlyRootfs", "Tmpfs", "OomKillDisable", "Mounts", "ExtraHosts", "Init")  # fmt: skip
+INFO = (
+    "ServerVersion",
+    "OperatingSystem",
+    "OSType",
+    "Architecture",
+    "KernelVersion",
+    "Driver",
+    "DockerRootDir",
+    "Runtimes",
+    "DefaultRuntime",
+    "CgroupDriver",
+    "CgroupVersion",
+    "SecurityOptions",
+    "CDISpecDirs",
+    "DiscoveredDevices",
+    "ExperimentalBuild",
+    "NCPU",
+    "MemTotal",
+    "Warnings",
+)
+HOST_CONFIG = (
+    "Binds",
+    "NetworkMode",
+    "PortBindings",
+    "RestartPolicy",
+    "AutoRemove",
+    "CapAdd",
+    "CapDrop",
+    "CgroupnsMode",
+    "GroupAdd",
+    "IpcMode",
+    "Privileged",
+    "SecurityOpt",
+    "ShmSize",
+    "Runtime",
+    "Memory",
+    "MemorySwap",
+    "NanoCpus",
+    "CpusetCpus",
+    "Devices",
+    "DeviceCgroupRules",
+    "DeviceRequests",
+    "Ulimits",
+    "PidMode",
+    "UsernsMode",
+    "ReadonlyRootfs",
+    "Tmpfs",
+    "OomKillDisable",
+    "Mounts",
+    "ExtraHosts",
+    "Init",
+)
 CONFIG = ("Hostname", "User", "Tty", "OpenStdin", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts")
 IMAGE = (
     "Id",
@@ -42,8 +87,15 @@ IMAGE = (
     "RootFS",
     "GraphDriver",
 )
-LABELS = ("maintainer", "com.nvidia.volumes.needed", "com.nvidia.cudnn.version", "org.opencontainers.image.version",
-          "org.opencontainers.image.ref.name", "com.docker.compose.service", "com.docker.compose.project")  # fmt: skip
+LABELS = (
+    "maintainer",
+    "com.nvidia.volumes.needed",
+    "com.nvidia.cudnn.version",
+    "org.opencontainers.image.version",
+    "org.opencontainers.image.ref.name",
+    "com.docker.compose.service",
+    "com.docker.compose.project",
+)
 
 
 def sockets() -> list[str]:

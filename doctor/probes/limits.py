@@ -9,11 +9,18 @@ from doctor.probes.system import System
 from doctor.snapshot import Reading, Target
 
 FILES = (
-    "/sys/fs/selinux/enforce", "/sys/fs/selinux/booleans/container_use_devices", "/sys/module/apparmor/parameters/enabled",
-    "/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/unprivileged_userns_clone",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "/proc/sys/kernel/yama/ptrace_scope",
-    "/proc/self/limits", "/proc/self/status", "/proc/self/cgroup", "/sys/fs/cgroup/devices/devices.list",
-)  # fmt: skip
+    "/sys/fs/selinux/enforce",
+    "/sys/fs/selinux/booleans/container_use_devices",
+    "/sys/module/apparmor/parameters/enabled",
+    "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/kernel/unprivileged_userns_clone",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+    "/proc/sys/kernel/yama/ptrace_scope",
+    "/proc/self/limits",
+    "/proc/self/status",
+    "/proc/self/cgroup",
+    "/sys/fs/cgroup/devices/devices.list",
+)
 # Bind mounts of driver files, and how /dev/shm is made.
 MOUNTS = r"nvidia|libcuda|/dev/shm |/dev/kfd|/dev/dri| / "
 STATUS = r"^(?:CapEff|NoNewPrivs|Seccomp|Groups):"

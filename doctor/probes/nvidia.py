@@ -12,11 +12,24 @@ PROC = "/proc/driver/nvidia"
 LIBRARIES = r"lib(?:cuda|nvidia-ml|nvidia-ptxjitcompiler|nvidia-container|cuda_wrapper|dxcore)\.so"
 # Where distributions, the runfile installer, the GPU Operator, NixOS, WSL and Jetson keep them.
 FOLDERS = (
-    "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/x86_64-linux-gnu/nvidia/current",
-    "/usr/lib64/nvidia", "/usr/lib/nvidia", "/usr/lib/wsl/lib", "/usr/lib/aarch64-linux-gnu/nvidia", "/usr/lib/aarch64-linux-gnu/tegra",
-    "/run/opengl-driver/lib", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu", "/run/nvidia/driver/usr/lib64", "/usr/local/nvidia/lib64",
-    "/usr/local/cuda/compat", "/.singularity.d/libs", "/home/kubernetes/bin/nvidia/lib64",
-)  # fmt: skip
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/lib/x86_64-linux-gnu/nvidia/current",
+    "/usr/lib64/nvidia",
+    "/usr/lib/nvidia",
+    "/usr/lib/wsl/lib",
+    "/usr/lib/aarch64-linux-gnu/nvidia",
+    "/usr/lib/aarch64-linux-gnu/tegra",
+    "/run/opengl-driver/lib",
+    "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
+    "/run/nvidia/driver/usr/lib64",
+    "/usr/local/nvidia/lib64",
+    "/usr/local/cuda/compat",
+    "/.singularity.d/libs",
+    "/home/kubernetes/bin/nvidia/lib64",
+)
 GPUS = 64
 
 
@@ -29,8 +42,14 @@ def nvidia(system: System, target: Target) -> Iterator[Reading]:
         reading = system.names(folder, LIBRARIES)
         if reading.state != "missing":
             yield reading
-    for path in ("/usr/bin/nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi",
-                 "/run/nvidia/driver/usr/bin/nvidia-smi", "/run/current-system/sw/bin/nvidia-smi", "/usr/bin/nv-fabricmanager"):  # fmt: skip
+    for path in (
+        "/usr/bin/nvidia-smi",
+        "/usr/lib/wsl/lib/nvidia-smi",
+        "/usr/local/nvidia/bin/nvidia-smi",
+        "/run/nvidia/driver/usr/bin/nvidia-smi",
+        "/run/current-system/sw/bin/nvidia-smi",
+        "/usr/bin/nv-fabricmanager",
+    ):
         yield system.node(path)
     yield from _nodes(system)
     yield system.file("/etc/nv_tegra_release")

@@ -1,4 +1,4 @@
-"""Container toolkits of both vendors and what engines are told about GPUs: programs, configuration, CDI specifications."""
+"""Container toolkits of both vendors and what engines are told about GPUs: programs, settings, CDI specifications."""
 
 from __future__ import annotations
 
@@ -12,19 +12,36 @@ from doctor.probes.system import System
 from doctor.snapshot import Reading, Target
 
 PROGRAMS = (
-    "/usr/bin/nvidia-ctk", "/usr/bin/nvidia-cdi-hook", "/usr/bin/nvidia-container-cli", "/usr/bin/nvidia-container-runtime",
-    "/usr/bin/nvidia-container-runtime-hook", "/usr/local/nvidia/toolkit/nvidia-container-runtime",
-    "/usr/bin/amd-ctk", "/usr/bin/amd-container-runtime", "/usr/bin/apptainer", "/usr/bin/singularity", "/usr/local/bin/apptainer",
-    "/sbin/ldconfig", "/sbin/ldconfig.real",
-)  # fmt: skip
+    "/usr/bin/nvidia-ctk",
+    "/usr/bin/nvidia-cdi-hook",
+    "/usr/bin/nvidia-container-cli",
+    "/usr/bin/nvidia-container-runtime",
+    "/usr/bin/nvidia-container-runtime-hook",
+    "/usr/local/nvidia/toolkit/nvidia-container-runtime",
+    "/usr/bin/amd-ctk",
+    "/usr/bin/amd-container-runtime",
+    "/usr/bin/apptainer",
+    "/usr/bin/singularity",
+    "/usr/local/bin/apptainer",
+    "/sbin/ldconfig",
+    "/sbin/ldconfig.real",
+)
 FILES = (
-    "/etc/nvidia-container-runtime/config.toml", "/etc/docker/daemon.json", "/etc/containerd/config.toml",
-    "/var/lib/rancher/k3s/agent/etc/containerd/config.toml", "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
-    "/etc/crio/crio.conf", "/etc/containers/containers.conf",
-    "/usr/share/containers/oci/hooks.d/oci-nvidia-hook.json", "/etc/containers/oci/hooks.d/oci-nvidia-hook.json",
-    "/etc/apptainer/nvliblist.conf", "/etc/apptainer/rocmliblist.conf", "/etc/singularity/nvliblist.conf",
-    "/etc/singularity/rocmliblist.conf", "/usr/local/etc/apptainer/nvliblist.conf",
-)  # fmt: skip
+    "/etc/nvidia-container-runtime/config.toml",
+    "/etc/docker/daemon.json",
+    "/etc/containerd/config.toml",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
+    "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
+    "/etc/crio/crio.conf",
+    "/etc/containers/containers.conf",
+    "/usr/share/containers/oci/hooks.d/oci-nvidia-hook.json",
+    "/etc/containers/oci/hooks.d/oci-nvidia-hook.json",
+    "/etc/apptainer/nvliblist.conf",
+    "/etc/apptainer/rocmliblist.conf",
+    "/etc/singularity/nvliblist.conf",
+    "/etc/singularity/rocmliblist.conf",
+    "/usr/local/etc/apptainer/nvliblist.conf",
+)
 FOLDERS = ("/etc/crio/crio.conf.d", "/etc/containerd/conf.d")
 # /var/run is a link to /run, and an absolute one on Debian: under another root it would lead out.
 CDI = ("/etc/cdi", "/run/cdi")

@@ -216,13 +216,12 @@ def container_may_lose_its_gpu() -> Machine:
 
 @machine({"container_survives_reload": "nvidia-devices-lost-after-reload"})
 def container_lost_its_gpu() -> Machine:
-    m = container(
+    return container(
         h100(),
         state={"Status": "running", "ExitCode": 0},
         log="step 1\nFailed to initialize NVML: Unknown Error\n",
         DeviceRequests=[GPUS],
     )
-    return m
 
 
 @machine({"container_gpu_ids_exist": "nvidia-unknown-device-id"})
