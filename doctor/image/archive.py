@@ -311,7 +311,7 @@ class LayerReader:
         self._set(path, entry)
         for known in (self._layer.contents, self._layer.binaries):
             if target in known:
-                known[path] = known[target]  # type: ignore[assignment,index]
+                known[path] = known[target]  # type: ignore[assignment]
         if target in self._layer.binaries:
             from dataclasses import replace
 

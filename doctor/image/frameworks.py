@@ -1,6 +1,7 @@
 """Frameworks and GPU extensions in an image: which are there, in what build, and which files are theirs.
 
-Names and files: https://github.com/pytorch/pytorch/blob/main/setup.py (torch/lib), https://www.tensorflow.org/install/pip ,
+Names and files: https://github.com/pytorch/pytorch/blob/main/setup.py (torch/lib),
+https://www.tensorflow.org/install/pip ,
 https://docs.jax.dev/en/latest/installation.html (plug-ins), https://onnxruntime.ai/docs/execution-providers/ ,
 https://docs.cupy.dev/en/stable/install.html , https://huggingface.co/docs/bitsandbytes/installation ,
 https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-backend-reg.cpp and
@@ -113,9 +114,9 @@ def distributions(contents: Mapping[str, bytes]) -> dict[str, tuple[str, str]]:
                 found.setdefault(_normal(head["name"]), (head.get("version", ""), path))
         elif "/conda-meta/" in path:
             row = _json(contents[path])
-            if isinstance(row.get("name"), str):
+            if isinstance(own := row.get("name"), str):
                 version = str(row.get("version") or "")
-                found.setdefault(_normal(row["name"]), (_conda(version, str(row.get("build") or "")), path))
+                found.setdefault(_normal(own), (_conda(version, str(row.get("build") or "")), path))
     return found
 
 
@@ -148,7 +149,7 @@ def _conda(version: str, build: str) -> str:
 def frameworks(
     contents: Mapping[str, bytes], packages: Mapping[str, tuple[str, str]], signs: Mapping[str, set[str]]
 ) -> tuple[Framework, ...]:
-    """The frameworks of an image. `signs` are the vendors (cuda, rocm) that the files of each owner link or have code for."""
+    """The frameworks of an image. `signs`: the vendors (cuda, rocm) that each owner's files link or have code for."""
     found = []
     for known in KNOWN:
         names = [name for name in packages if re.fullmatch(known.distributions, name)]
@@ -203,12 +204,17 @@ def _build(
     return ("", "") if known.core == r"(?!)" else ("cpu", "")
 
 
-CUDA_STEMS = frozenset(
-    ["libcuda", "libcudart", "libcublas", "libcublasLt", "libcudnn", "libcufft", "libcurand", "libcusolver", "libcusparse", "libnccl", "libnvrtc", "libnvJitLink", "libnvinfer", "libcupti", "libnppc", "libnppig", "libnvjpeg", "libcutensor", "libcusparseLt"]
-)  # fmt: skip
-ROCM_STEMS = frozenset(
-    ["libamdhip64", "libhsa-runtime64", "librocblas", "libhipblas", "libhipblaslt", "libMIOpen", "librccl", "libhiprtc", "librocfft", "libhipfft", "libhiprand", "librocrand", "librocsolver", "libhipsolver", "librocsparse", "libhipsparse", "libroctx64", "libroctracer64", "libmigraphx", "libmigraphx_c"]
-)  # fmt: skip
+_CUDA_NAMES = (
+    "libcuda libcudart libcublas libcublasLt libcudnn libcufft libcurand libcusolver libcusparse libnccl"
+    " libnvrtc libnvJitLink libnvinfer libcupti libnppc libnppig libnvjpeg libcutensor libcusparseLt"
+)
+CUDA_STEMS = frozenset(_CUDA_NAMES.split())
+_ROCM_NAMES = (
+    "libamdhip64 libhsa-runtime64 librocblas libhipblas libhipblaslt libMIOpen librccl libhiprtc"
+    " librocfft libhipfft libhiprand librocrand librocsolver libhipsolver librocsparse libhipsparse"
+    " libroctx64 libroctracer64 libmigraphx libmigraphx_c"
+)
+ROCM_STEMS = frozenset(_ROCM_NAMES.split())
 
 
 def vendors_of(file: BinaryFile) -> set[str]:

@@ -253,7 +253,7 @@ def _libraries(resolution: Resolution) -> Iterator[Library]:
     """Libraries that are missing, and those of CUDA, ROCm and the driver whatever becomes of them."""
     groups: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     for edge in resolution.edges:
-        kind = edge.kind if edge.found is None else "found"
+        kind: str = edge.kind if edge.found is None else "found"
         groups[edge.needed, kind].append(edge)
     rows = []
     for (needed, kind), edges in groups.items():
@@ -299,7 +299,7 @@ def is_deciding(path: str) -> bool:
 
 
 def _version_faults(resolution: Resolution) -> Iterator[VersionFault]:
-    seen = set()
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     for edge in resolution.version_faults():
         key = (edge.needed, edge.versions_missing)
         if key not in seen and len(seen) < 40:
@@ -318,24 +318,14 @@ def _versions(
     labels: Mapping[str, str],
 ) -> Iterator[Version]:
     """Component versions, what the frameworks themselves use first, then files, then labels and variables."""
-    rows: list[Version] = []
-    for one in found:
-        if one.name == "torch" and one.build in ("cuda", "rocm") and one.built_for:
-            rows.append(Version(one.build, one.built_for, f"torch {one.version}"))
+    built = [one for one in found if one.build in ("cuda", "rocm") and one.built_for]
+    told = [Version(one.build, one.built_for, f"{one.name} {one.version}") for one in built]
+    rows = [row for row in told if row.where.startswith("torch ")]
     rows += _by_packages(packages)
     rows += _by_version_files(tree.contents)
     rows += _by_names(tree.paths())
     rows += _by_system_packages(tree.contents)
-    rows += [
-        Version("cuda", one.built_for, f"{one.name} {one.version}")
-        for one in found
-        if one.build == "cuda" and one.built_for
-    ]
-    rows += [
-        Version("rocm", one.built_for, f"{one.name} {one.version}")
-        for one in found
-        if one.build == "rocm" and one.built_for
-    ]
+    rows += told
     for component, name in (("cuda", "CUDA_VERSION"), ("rocm", "ROCM_VERSION"), ("cudnn", "NV_CUDNN_VERSION"),
                             ("nccl", "NV_LIBNCCL_PACKAGE_VERSION")):  # fmt: skip
         if numbers(environment.get(name, "")):
@@ -402,23 +392,17 @@ def _by_names(paths: Iterable[str]) -> Iterator[Version]:
 def _by_system_packages(contents: Mapping[str, bytes]) -> Iterator[Version]:
     text = contents.get("/var/lib/dpkg/status", b"").decode("utf-8", "replace")
     for block in text.split("\n\n"):
-        match = re.match(
-            r"Package: (cuda-cudart-[\d-]+|libcudnn\d+(?:-cuda-\d+)?|libnccl2|rocm-core|hip-runtime-amd)\n", block
-        )
+        match = re.match(r"Package: (cuda-cudart-[\d-]+|libcudnn\d+(?:-cuda-\d+)?|libnccl2|rocm-core)\n", block)
         if not match or not re.search(r"^Status: .* installed$", block, re.MULTILINE):
             continue
         version = re.search(r"^Version: (\S+)$", block, re.MULTILINE)
         if version is None:
             continue
         plain = re.match(r"\d+(?:\.\d+){1,2}", version[1])
-        component = {"cuda": "cuda", "libcudnn": "cudnn", "libnccl2": "nccl"}.get(
-            re.match(r"[a-z]+", match[1])[0], "rocm"
-        )  # type: ignore[index]
-        component = "nccl" if match[1] == "libnccl2" else component
-        if plain and component != "rocm":
+        kinds = (("cuda-cudart", "cuda"), ("libcudnn", "cudnn"), ("libnccl", "nccl"), ("rocm-core", "rocm"))
+        component = next((kind for start, kind in kinds if match[1].startswith(start)), "")
+        if plain and component:
             yield Version(component, plain[0], f"package {match[1]}")
-        elif plain and match[1] == "rocm-core":
-            yield Version("rocm", plain[0], f"package {match[1]}")
 
 
 def _distribution(contents: Mapping[str, bytes]) -> str:
@@ -447,8 +431,9 @@ def _musl(contents: Mapping[str, bytes]) -> str:
         if match := re.search(r"^P:musl\nV:(\d+(?:\.\d+)+)", text, re.MULTILINE):
             return match[1]
     for path, data in contents.items():
-        if path.rpartition("/")[2].startswith("ld-musl-") and (match := re.search(rb"\0(1\.\d+\.\d+)\0", data)):
-            return match[1].decode()
+        own = re.search(rb"\0(1\.\d+\.\d+)\0", data) if path.rpartition("/")[2].startswith("ld-musl-") else None
+        if own:
+            return own[1].decode()
     return ""
 
 

@@ -62,8 +62,8 @@ class Config:
 
     @property
     def platform(self) -> str:
-        named = "/".join(filter(None, (self.system, self.architecture, self.variant)))
-        return named
+        """Such as linux/arm64/v8; empty where it is not said."""
+        return "/".join(filter(None, (self.system, self.architecture, self.variant)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework or GPU extension. `build` is cuda, rocm, cpu or empty where nothing tells; `built_for` its version."""
+    """A framework or GPU extension. `build`: cuda, rocm, cpu, or empty where nothing tells; `built_for` its version."""
 
     name: str
     version: str
@@ -55,7 +55,8 @@ class Library:
     """A library that files need. `found` is the path that the loader takes, None where it takes none.
 
     `kind` is the loader's word (missing, after-ldconfig, from-driver, optional …), `provider` a package that has it,
-    `at_start` whether a program does not start without it. `deciding`: files of frameworks are among those that need it.
+    `at_start` whether a program does not start without it. `deciding`: a framework's files are among those that need
+    it.
     """
 
     needed: str

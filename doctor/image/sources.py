@@ -373,7 +373,7 @@ def _ask(reference: str, call: Callable[[Any], Any], what: str) -> tuple[Any, st
             reasons.append(f"{address}: {_innermost(error)}")
     if not addresses:
         raise UsageError(
-            f"{one_line(reference, 120)} is no file or folder, and no container engine was found to ask for the {one_line(what, 130)}"
+            f"{one_line(reference, 120)} is no file or folder, and no container engine was found to ask for it"
         )
     raise UsageError(f"there is no {one_line(what, 200)} here, and nothing is pulled ({'; '.join(reasons)})")
 
