@@ -19,6 +19,7 @@ from doctor.facts.engine import (
     image,
 )
 from doctor.facts.host import DeviceFacts, HostFacts, devices, host
+from doctor.facts.image_content import Contents, image_content
 from doctor.facts.kernel import KernelFacts, kernel
 from doctor.facts.kubernetes import KubernetesFacts, kubernetes
 from doctor.facts.limits import LimitFacts, limits
@@ -33,6 +34,7 @@ from doctor.snapshot import Snapshot
 __all__ = [
     "AmdFacts",
     "ContainerFacts",
+    "Contents",
     "DeviceFacts",
     "DiskFacts",
     "EngineFacts",
@@ -56,11 +58,13 @@ PARSERS: dict[str, Callable[[Snapshot], Any]] = {
     "host": host, "devices": devices, "engine": engine, "connections": connections, "disk": disk,
     "container": container, "image": image, "pci": pci, "modules": modules, "nvidia": nvidia, "nvml": nvml,
     "amd": amd, "kernel": kernel, "toolkit": toolkit, "kubernetes": kubernetes, "limits": limits,
+    "image_content": image_content,
 }  # fmt: skip
 AREAS = {
     "host": "host", "devices": "devices", "engine": "engine", "connections": "engine", "disk": "engine",
     "container": "engine", "image": "engine", "pci": "pci", "modules": "modules", "nvidia": "nvidia", "nvml": "nvml",
     "amd": "amd", "kernel": "kernel", "toolkit": "toolkit", "kubernetes": "kubernetes", "limits": "limits",
+    "image_content": "image_content",
 }  # fmt: skip
 """Which probe area each field is read by."""
 
@@ -90,6 +94,8 @@ class Facts:
     kubernetes: KubernetesFacts | Unknown
     limits: LimitFacts | Unknown
     """What confines programs here, a container around us among it."""
+    image_content: Contents | Unknown
+    """What is in the files of the container's image, or of the image that was named."""
 
 
 def parse(snapshot: Snapshot) -> Facts:

@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from doctor.facts.amd import AmdFacts
+from doctor.facts.nvidia import NvidiaFacts
+from doctor.facts.nvml import NvmlFacts
+from doctor.facts.pci import PciFacts
+from doctor.facts.unknown import Unknown
 from doctor.gpus import Gpu, find_gpu
 
-if TYPE_CHECKING:  # this module is about all facts together, which know nothing of it
-    from doctor.facts import Facts
 
-
-def present(facts: Facts) -> tuple[Gpu, ...]:
+def present(pci: PciFacts | Unknown, nvml: NvmlFacts | Unknown, amd: AmdFacts | Unknown) -> tuple[Gpu, ...]:
     """The GPUs that are there, each kind once, by name and target. Boards that no table knows are left out."""
-    found = [*_nvidia(facts), *_amd(facts)]
+    found = [*_nvidia(pci, nvml), *_amd(pci, amd)]
     return tuple({(gpu.name, gpu.target): gpu for gpu in found}.values())
 
 
-def _nvidia(facts: Facts) -> list[Gpu]:
-    if facts.nvml and facts.nvml.gpus:
-        told = [(one.name, find_gpu(one.capability)) for one in facts.nvml.gpus if one.capability]
+def _nvidia(pci: PciFacts | Unknown, nvml: NvmlFacts | Unknown) -> list[Gpu]:
+    if nvml and nvml.gpus:
+        told = [(one.name, find_gpu(one.capability)) for one in nvml.gpus if one.capability]
         found = [replace(gpu, name=name or gpu.name) for name, gpu in told if isinstance(gpu, Gpu)]
         if found:
             return found
-    return [model for one in facts.pci.nvidia if (model := one.model)] if facts.pci else []
+    return [model for one in pci.nvidia if (model := one.model)] if pci else []
 
 
-def _amd(facts: Facts) -> list[Gpu]:
-    if facts.amd and facts.amd.gpus:
-        names = {one.address: one.model.name for one in facts.pci.amd if one.model} if facts.pci else {}
-        told = [(names.get(one.address, ""), find_gpu(one.gfx)) for one in facts.amd.gpus if one.gfx]
+def _amd(pci: PciFacts | Unknown, amd: AmdFacts | Unknown) -> list[Gpu]:
+    if amd and amd.gpus:
+        names = {one.address: one.model.name for one in pci.amd if one.model} if pci else {}
+        told = [(names.get(one.address, ""), find_gpu(one.gfx)) for one in amd.gpus if one.gfx]
         return [replace(gpu, name=name or gpu.name) for name, gpu in told if isinstance(gpu, Gpu)]
-    return [model for one in facts.pci.amd if (model := one.model)] if facts.pci else []
+    return [model for one in pci.amd if (model := one.model)] if pci else []
 
 
-def nvidia_driver(facts: Facts) -> str:
+def nvidia_driver(nvidia: NvidiaFacts | Unknown, nvml: NvmlFacts | Unknown) -> str:
     """The version of the NVIDIA driver of this machine, or empty."""
-    if facts.nvml and facts.nvml.driver:
-        return facts.nvml.driver
-    return facts.nvidia.driver if facts.nvidia else ""
+    if nvml and nvml.driver:
+        return nvml.driver
+    return nvidia.driver if nvidia else ""

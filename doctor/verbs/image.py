@@ -147,7 +147,7 @@ def of_this_machine(base: Base, patterns: Patterns) -> tuple[list[Gpu], str]:
     for event in engine.run(Target(), System(redactor=shared.redactor()), wanted, (), base, patterns):
         if isinstance(event, engine.ReportReady):
             facts = parse(event.snapshot)
-            return list(present(facts)), nvidia_driver(facts)
+            return list(present(facts.pci, facts.nvml, facts.amd)), nvidia_driver(facts.nvidia, facts.nvml)
     return [], ""
 
 
