@@ -219,6 +219,10 @@ def circumstances(facts: Facts) -> dict[str, str]:
         known["engine"] = facts.engine.kind
     if facts.host and facts.host.family:
         known["distro"] = facts.host.family
+    if facts.pci and bool(facts.pci.nvidia) != bool(facts.pci.amd):
+        known["vendor"] = "nvidia" if facts.pci.nvidia else "amd"
+    if facts.kubernetes and facts.kubernetes.is_node:
+        known["cluster"] = "kubernetes"
     return known
 
 
@@ -227,6 +231,12 @@ def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
         part = getattr(facts, area)
         if not part:
             yield f"{area}: {part.reason}"
+    if not facts.pci or facts.pci.nvidia or facts.pci.amd:
+        for area in ("pci", "modules", "nvidia", "amd", "kernel", "toolkit"):
+            part = getattr(facts, area)
+            # A snapshot of an older version has no such reading: it did not look, and says so by its checks.
+            if not part and snapshot.get(part.reading):
+                yield f"{area}: {part.reason}"
     if facts.container:
         log = snapshot.get("docker:log")
         if log is None or log.state != "ok":

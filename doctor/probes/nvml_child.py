@@ -60,8 +60,8 @@ class _Ask:
             told = _error(self.pynvml, error)
             silent = ("NVML_ERROR_NOT_SUPPORTED", "NVML_ERROR_FUNCTION_NOT_FOUND", "NVML_ERROR_INVALID_ARGUMENT")
             return None if told["name"] in silent else {"error": told}
-        except (AttributeError, TypeError, ValueError):
-            # An older driver, or a binding that names it otherwise.
+        except Exception:
+            # An older driver, or a binding that names it otherwise or does not fit it: one answer less.
             return None
 
 
