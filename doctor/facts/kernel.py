@@ -23,8 +23,9 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("mismatch", r"NVRM: API mismatch: .*version (?P<library>\d+\.\d+(?:\.\d+)?)"),
         ("nvidia-init", r"NVRM: GPU (?P<pci>[0-9a-fA-F:.]+): RmInitAdapter failed!(?: \((?P<code>[^)]*)\))?"),
         ("nvidia-needs-open", r"NVRM: .*(?:requires use of the NVIDIA open kernel modules|not supported by open)"),
-        ("nvidia-unsupported", r"NVRM: .*GPU (?P<pci>[0-9a-fA-F:.]+).*is not supported by"),
-        ("module-rejected", r"(?P<module>nvidia\w*|amdgpu|amdkcl)?.*(?:Loading of (?:unsigned )?module.{0,24} is rejected"
+        ("nvidia-unsupported", r"NVRM: +(?:installed in this system is(?: not supported by.*)?$"
+                               r"|supported through the NVIDIA \S+ Legacy)"),
+        ("module-rejected", r"(?:\b(?P<module>nvidia\w*|amdgpu|amdkcl)\b.*)?(?:Loading of (?:unsigned )?module.{0,24} is rejected"
                             r"|Key was rejected by service|unsigned module loading is restricted)"),
         ("amd-hang", r"amdgpu.*\bring (?P<ring>\S+) timeout"),
         ("amd-reset", r"amdgpu.*GPU reset(?: begin| failed|\(\d+\) (?:failed|succeeded)| end)"),
