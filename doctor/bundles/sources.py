@@ -76,28 +76,25 @@ def _of_file(path: str, name: str, size: int, how: Reading) -> Iterator[Ticket]:
         head = stream.read(HEAD)
         stream.seek(0)
         if not (is_compressed(head) or is_archive(head)):
-            yield from _of_text(name, path, head, stream, how)
+            yield from _of_text(Ticket(name, path, size=size), head, stream, how)
             return
         if is_compressed(head):
             inner = unpacked(stream, head).read(512)
             stream.seek(0)
             if not is_tar(inner):
-                yield Ticket(name, path)
+                yield Ticket(name, path, size=size)
                 return
         if is_support_bundle(first_names(head, stream)):
-            yield Ticket(name, path, is_bundle=True)
+            yield Ticket(name, path, is_bundle=True, size=size)
             return
         stream.seek(0)
         for leaf in leaves(name, head, stream, Budget(size)):
             yield from _of_leaf(leaf, how)
 
 
-def _of_text(name: str, path: str, head: bytes, stream: BinaryIO, how: Reading) -> Iterator[Ticket]:
-    many = _many(name, head, stream, how)
-    if many is None:
-        yield Ticket(name, path)
-    else:
-        yield from many
+def _of_text(itself: Ticket, head: bytes, stream: BinaryIO, how: Reading) -> Iterator[Ticket]:
+    many = _many(itself.name, head, stream, how)
+    yield from many if many is not None else [itself]
 
 
 def _of_leaf(leaf: Leaf, how: Reading) -> Iterator[Ticket]:
@@ -105,7 +102,7 @@ def _of_leaf(leaf: Leaf, how: Reading) -> Iterator[Ticket]:
     many = None
     if not (leaf.problem or leaf.is_bundle):
         many = _many(leaf.name, leaf.data[:HEAD], io.BytesIO(leaf.data), how)
-    yield from many if many is not None else [Ticket(leaf.name, leaf=leaf, is_bundle=leaf.is_bundle)]
+    yield from many if many is not None else [_ticket(leaf)]
 
 
 def _many(name: str, head: bytes, stream: BinaryIO, how: Reading) -> Iterator[Ticket] | None:
@@ -116,7 +113,11 @@ def _many(name: str, head: bytes, stream: BinaryIO, how: Reading) -> Iterator[Ti
         found = (leaf for leaf in json_lines.texts(name, stream, how.fields))
     else:
         return None
-    return (Ticket(leaf.name, leaf=leaf) for leaf in found)
+    return map(_ticket, found)
+
+
+def _ticket(leaf: Leaf) -> Ticket:
+    return Ticket(leaf.name, leaf=leaf, is_bundle=leaf.is_bundle, size=len(leaf.data))
 
 
 def unreadable(name: str, reason: str) -> Ticket:

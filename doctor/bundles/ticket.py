@@ -30,6 +30,8 @@ class Ticket:
     leaf: Leaf | None = None
     is_bundle: bool = False
     """A folder or archive that is one ticket as a whole."""
+    size: int = 0
+    """Bytes on disk, or of the text."""
 
     @property
     def problem(self) -> str:

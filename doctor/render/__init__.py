@@ -63,6 +63,18 @@ def _junit(reports: Sequence[Report], appearance: Appearance) -> str:
     return reports_junit(reports, appearance)
 
 
+def _html(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.html import reports_html
+
+    return reports_html(reports, appearance)
+
+
+def _csv(reports: Sequence[Report], appearance: Appearance) -> str:
+    from doctor.render.csv import reports_csv
+
+    return reports_csv(reports, appearance)
+
+
 RENDERERS: dict[str, Renderer] = {
     "text": _text,
     "json": _json,
@@ -70,4 +82,6 @@ RENDERERS: dict[str, Renderer] = {
     "markdown": _markdown,
     "sarif": _sarif,
     "junit": _junit,
+    "html": _html,
+    "csv": _csv,
 }

@@ -14,21 +14,26 @@ from doctor.render.appearance import Appearance
 from doctor.report import Outcome, Report
 from doctor.text import plain
 
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="gpu-doctor">\n'
+TAIL = "</testsuites>\n"
+
 
 def reports_junit(reports: Sequence[Report], look: Appearance) -> str:
     """The suites. The encoding is ASCII, with every other letter as a reference, so that any reader gets it right."""
-    rows = ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites name="gpu-doctor">']
-    for report in reports:
-        cases = list(_cases(report))
-        counts = {kind: sum(row[1] == kind for row in cases) for kind in ("failure", "skipped", "error")}
-        rows.append(
-            f'  <testsuite name={_attribute(f"{report.kind} {report.name}")} tests="{len(cases)}"'
-            f' failures="{counts["failure"]}" errors="{counts["error"]}" skipped="{counts["skipped"]}"'
-            f" timestamp={_attribute(report.created)}>"
-        )
-        rows += [row for row, _ in cases]
-        rows.append("  </testsuite>")
-    return "\n".join([*rows, "</testsuites>", ""])
+    return HEAD + "".join(suite(report) for report in reports) + TAIL
+
+
+def suite(report: Report) -> str:
+    """The suite of one report."""
+    cases = list(_cases(report))
+    counts = {kind: sum(row[1] == kind for row in cases) for kind in ("failure", "skipped", "error")}
+    rows = [
+        f'  <testsuite name={_attribute(f"{report.kind} {report.name}")} tests="{len(cases)}"'
+        f' failures="{counts["failure"]}" errors="{counts["error"]}" skipped="{counts["skipped"]}"'
+        f" timestamp={_attribute(report.created)}>"
+    ]
+    rows += [row for row, _ in cases]
+    return "\n".join([*rows, "  </testsuite>", ""])
 
 
 def _cases(report: Report) -> Iterator[tuple[str, str]]:

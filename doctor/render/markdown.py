@@ -11,7 +11,7 @@ from doctor.text import plain
 
 def report_markdown(report: Report) -> str:
     """The whole report."""
-    rows = [f"# {_escaped(report.kind)} {_escaped(report.name)}", ""]
+    rows = [f"# {escaped(report.kind)} {escaped(report.name)}", ""]
     if report.verdict != "fault":
         rows += [
             "Nothing known is wrong." if report.verdict == "none" else "Too little could be examined to tell.",
@@ -27,13 +27,13 @@ def report_markdown(report: Report) -> str:
         rows += [f"- `{item.finding.fault}` yields to `{item.yields_to}`" for item in report.set_aside]
         rows.append("")
     if report.not_examined:
-        rows += ["## Not looked at", "", *(f"- {_escaped(row)}" for row in report.not_examined), ""]
+        rows += ["## Not looked at", "", *(f"- {escaped(row)}" for row in report.not_examined), ""]
     return "\n".join(rows)
 
 
 def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
     """One finding, as a support engineer pastes it."""
-    yield f"## {_escaped(item.title)}"
+    yield f"## {escaped(item.title)}"
     yield ""
     yield f"`{item.finding.fault}` · {item.severity} · {item.finding.sure} · {item.role}"
     yield ""
@@ -42,11 +42,11 @@ def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
     yield "Evidence:"
     yield ""
     for evidence in item.finding.evidence:
-        place = _escaped(evidence.name) + (f" line {evidence.line}" if evidence.line else "")
-        yield f"- {place}: {_code(evidence.text)}" + (f" ({_escaped(evidence.says)})" if evidence.says else "")
+        place = escaped(evidence.name) + (f" line {evidence.line}" if evidence.line else "")
+        yield f"- {place}: {_code(evidence.text)}" + (f" ({escaped(evidence.says)})" if evidence.says else "")
     yield ""
     for fix in item.fixes:
-        yield f"### Fix: {_escaped(fix.title)} ({fix.where}, risk: {fix.risk})"
+        yield f"### Fix: {escaped(fix.title)} ({fix.where}, risk: {fix.risk})"
         yield ""
         if fix.text:
             yield from (_kept_code(fix.text), "")
@@ -76,7 +76,7 @@ def _code(text: str) -> str:
     return f"{mark}{pad}{text}{pad}{mark}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Untrusted words in prose: no link, emphasis, mention or HTML."""
     text = " ".join(plain(text).split())
     return "".join(f"\\{char}" if char in "\\`*_[]<>#|!~@" else char for char in text)

@@ -27,28 +27,33 @@ def reports_sarif(reports: Sequence[Report], look: Appearance) -> str:
             "driver": {
                 "name": "gpu-doctor",
                 "semanticVersion": reports[0].tool_version if reports else "0.0.0",
-                "rules": [_rule(rules[fault]) for fault in order],
+                "rules": [rule(rules[fault]) for fault in order],
             }
         },
         "invocations": [
             {
                 "executionSuccessful": all(report.examined for report in reports),
-                "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": f"{plain(report.name)}: not examined: {plain(row)}"}}
-                    for report in reports
-                    for row in report.not_examined
-                ],
+                "toolExecutionNotifications": [one for report in reports for one in notifications(report)],
             }
         ],
-        "results": [result for report in reports for result in _results(report, order)],
+        "results": [result for report in reports for result in results(report, order)],
         "columnKind": "unicodeCodePoints",
     }
     content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(content, ensure_ascii=not look.unicode, indent=2) + "\n"
 
 
-def _rule(item: Diagnosis) -> dict[str, Any]:
-    rule: dict[str, Any] = {
+def notifications(report: Report) -> list[dict[str, Any]]:
+    """What could not be examined."""
+    return [
+        {"level": "note", "message": {"text": f"{plain(report.name)}: not examined: {plain(row)}"}}
+        for row in report.not_examined
+    ]
+
+
+def rule(item: Diagnosis) -> dict[str, Any]:
+    """The rule of a fault, in the words that this diagnosis fills it with."""
+    made: dict[str, Any] = {
         "id": item.finding.fault,
         "shortDescription": {"text": plain(item.title)},
         "fullDescription": {"text": plain(item.explanation)},
@@ -56,8 +61,8 @@ def _rule(item: Diagnosis) -> dict[str, Any]:
         "help": {"text": _help(item)},
     }
     if item.entry.sources:
-        rule["helpUri"] = item.entry.sources[0].address
-    return rule
+        made["helpUri"] = item.entry.sources[0].address
+    return made
 
 
 def _help(item: Diagnosis) -> str:
@@ -68,12 +73,13 @@ def _help(item: Diagnosis) -> str:
     return "\n".join(rows) or plain(item.title)
 
 
-def _results(report: Report, order: dict[str, int]) -> Iterator[dict[str, Any]]:
+def results(report: Report, order: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """A result for each finding; `order` numbers the rules, where the order of rules is known."""
     for item in report.diagnoses:
         evidence = "; ".join(f"{plain(one.name)}: {plain(one.says or one.text)}" for one in item.finding.evidence[:4])
         yield {
             "ruleId": item.finding.fault,
-            "ruleIndex": order[item.finding.fault],
+            **({"ruleIndex": order[item.finding.fault]} if item.finding.fault in order else {}),
             "level": item.severity,
             "message": {"text": f"{plain(report.name)}: {plain(item.title)}. {evidence}"},
             "locations": [_location(report, one.name, one.line) for one in item.finding.evidence[:1]],

@@ -61,12 +61,17 @@ def selection(parser: argparse.ArgumentParser) -> None:
 
 def base(options: argparse.Namespace) -> tuple[Base, Patterns]:
     """The knowledge base in force. Raises UsageError when a named folder is not there."""
+    loaded = load(folders(options))
+    return loaded, patterns_of(loaded)
+
+
+def folders(options: argparse.Namespace) -> tuple[Path, ...]:
+    """The folders with entries beside the shipped ones. Raises UsageError when a named one is not there."""
     for folder in options.knowledge:
         if not folder.is_dir():
             raise UsageError(f"--knowledge {folder}: no such folder")
     own = config_folder() / "knowledge"
-    loaded = load([*([own] if own.is_dir() else []), *options.knowledge])
-    return loaded, patterns_of(loaded)
+    return (*([own] if own.is_dir() else []), *options.knowledge)
 
 
 def config_folder() -> Path:
@@ -106,7 +111,7 @@ def answer(reports: Sequence[Report], options: argparse.Namespace) -> int:
     code = 1 if 1 in codes else max(codes, default=0)
     if options.quiet and code == 0:
         return 0
-    write(RENDERERS[options.format](reports, _appearance(options)), options)
+    write(RENDERERS[options.format](reports, look(options)), options)
     return code
 
 
@@ -173,5 +178,6 @@ def redactor() -> Redactor:
     return Redactor(socket.gethostname(), user)
 
 
-def _appearance(options: argparse.Namespace) -> Appearance:
+def look(options: argparse.Namespace) -> Appearance:
+    """How the answer may look where it goes."""
     return appearance(options.color, to_file=options.output is not None, verbose=options.verbose)
