@@ -188,12 +188,16 @@ def _same_bundle(reader: Reader, start: int, end: int, tool: str) -> bool:
         # Tools before LLVM 21 do not know version 3: the same payload under a header of version 2.
         total, inflated, hash_ = struct.unpack_from("<QQQ", data, 8)
         data = b"CCOB\x02\0" + data[6:8] + struct.pack("<IIQ", total - 8, inflated, hash_) + data[32:total]
+    elif data[:6] == b"CCOB\x02\0":
+        data = data[: struct.unpack_from("<I", data, 8)[0]]
     with tempfile.NamedTemporaryFile() as copy:
         copy.write(data)
         copy.flush()
         run = subprocess.run(
-            [tool, "-list", "-type=o", f"-input={copy.name}"], capture_output=True, text=True, check=True
+            [tool, "-list", "-type=o", f"-input={copy.name}"], capture_output=True, text=True, check=False
         )
+    if run.returncode:
+        print(f"{tool}: {run.stderr.strip()}", file=sys.stderr)
     theirs = Counter([line.split("--", 1)[1] for line in run.stdout.split() if "--gfx" in line])
     return theirs == Counter({images.target: images.count for images in ours})
 

@@ -242,8 +242,21 @@ def _tables(
     table = _Table("program", segment_at, segments, segment_size, layout.segment, MAX_SEGMENTS)
     found_segments = tuple([layout.as_segment(row) for row in table.rows(reader, head, problems)])
     table = _Table("section", section_at, sections, section_size, layout.section, MAX_SECTIONS)
-    rows = table.rows(reader, head, problems)
-    return found_segments, _named(reader, rows, names_index, sections_like, problems)
+    if sections_like and not _names_some(reader, table, names_index, layout.section, sections_like):
+        return found_segments, ()
+    return found_segments, _named(reader, table.rows(reader, head, problems), names_index, problems)
+
+
+def _names_some(
+    reader: Reader, table: _Table, names_index: int, row: struct.Struct, sections_like: tuple[bytes, ...]
+) -> bool:
+    """Whether one of the strings stands among the section names, or they cannot be told without the whole table."""
+    data = reader.read_at(table.offset + names_index * row.size, row.size)
+    if len(data) < row.size:
+        return True
+    _, _, _, _, offset, size, *_ = row.unpack(data)
+    names = reader.read_at(offset, min(size, MAX_SECTION_NAMES))
+    return any(name in names for name in sections_like)
 
 
 class _Table(NamedTuple):
@@ -279,7 +292,6 @@ def _named(
     reader: Reader,
     rows: list[tuple[Any, ...]],
     names_index: int,
-    sections_like: tuple[bytes, ...],
     problems: Problems,
 ) -> tuple[Section, ...]:
     names = b""
@@ -289,8 +301,6 @@ def _named(
             names = reader.read_at(offset, min(size, MAX_SECTION_NAMES))
             if len(names) < size:
                 problems.add(offset, "the file ends inside the section names")
-    if sections_like and not any(name in names for name in sections_like):
-        return ()
     names += b"\0"
     find = names.find
     return tuple(

@@ -93,15 +93,16 @@ def _name(key: _Key) -> tuple[str, str, str | None]:
 def _next_region(reader: Reader, at: int, end: int, problems: Problems, expected: bool) -> tuple[int, bytes] | None:
     """Where the next region starts, at `at` or later, and its first bytes."""
     searched_from = at
+    ahead = _FIRST if expected else _AHEAD
     while at < end:
-        data = reader.read_at(at, min(_AHEAD, end - at))
+        data = reader.read_at(at, min(ahead, end - at))
         place = data.find(FATBIN)
         if place < 0:
             hit = find(reader, (FATBIN,), at + max(len(data) - 3, 1), end)
             if hit is None:
                 break
             at, place = hit[0], 0
-            data = reader.read_at(at, min(_AHEAD, end - at))
+            data = reader.read_at(at, min(_FIRST, end - at))
         at += place
         data = data[place:]
         # Libraries that read fatbins have the magic number among their constants: the whole start must fit.

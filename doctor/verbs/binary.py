@@ -19,16 +19,16 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from doctor.binary.device_code import Depth
 from doctor.binary.record import BinaryFile, Images, to_json
 from doctor.binary.scan import scan
-from doctor.data.libraries import provider_of
 from doctor.errors import UsageError
-from doctor.loader.resolution import Edge
-from doctor.loader.resolve import resolve
 from doctor.text import one_line
-from doctor.tree import DirectoryTree
+
+if TYPE_CHECKING:
+    from doctor.loader.resolution import Edge
 
 SCHEMA = "gpu-doctor/binary/1"
 
@@ -74,6 +74,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _edges(root: Path, paths: list[str]) -> tuple[Edge, ...]:
     """What the files load below the root. Raises UsageError for a file that is not below it."""
+    # Imported here: without --root the loader and the facts would be half of the command's time.
+    from doctor.loader.resolve import resolve
+    from doctor.tree import DirectoryTree
+
     top = root.resolve()
     if not top.is_dir():
         raise UsageError(f"--root {one_line(str(root))} is no folder")
@@ -88,6 +92,8 @@ def _edges(root: Path, paths: list[str]) -> tuple[Edge, ...]:
 
 
 def _edge_json(edge: Edge) -> dict[str, object]:
+    from doctor.data.libraries import provider_of
+
     provider = provider_of(edge.needed)
     return {
         "needed": edge.needed,
@@ -106,6 +112,8 @@ def _edge_json(edge: Edge) -> dict[str, object]:
 
 def _edge_lines(edges: tuple[Edge, ...], verbose: bool) -> Iterator[str]:
     """What each file loads: the missing in full, the found on request."""
+    from doctor.data.libraries import provider_of
+
     for edge in edges:
         if edge.missing:
             provider = provider_of(edge.needed)
