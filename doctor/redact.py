@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 KEPT_REGISTRIES = (
     "docker.io", "nvcr.io", "ghcr.io", "quay.io", "gcr.io", "mcr.microsoft.com", "public.ecr.aws", "registry.k8s.io",
@@ -66,6 +67,7 @@ HOME = re.compile(r"(?<![\w.-])(/(?:home|Users)/)([A-Za-z0-9_][\w.-]{0,63})")
 IMAGE_HOST = re.compile(
     r"(?<![\w./@-])((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?::\d{2,5})?)(?=/[a-z0-9._-]+(?:/[a-z0-9._-]+)*[:@])"
 )
+GENERAL = {"root", "localhost", "user", "docker", "nvidia", "render", "video"}
 LOCAL = {"127.0.0.1", "0.0.0.0"}
 
 
@@ -76,16 +78,13 @@ class Redactor:
         self.counts: Counter[str] = Counter()
         self._tokens: dict[tuple[str, str], str] = {}
         self._names: list[tuple[str, re.Pattern[str]]] = []
-        for kind, name in (("host", host), ("user", user)):
-            if len(name) >= 3 and name not in (
-                "root",
-                "localhost",
-                "user",
-                "docker",
-                "nvidia",
-                "render",
-                "video",
-            ):
+        self.learn("host", [host])
+        self.learn("user", [user])
+
+    def learn(self, kind: str, names: Iterable[str]) -> None:
+        """Further names to replace, such as those of a cluster's nodes; short and general ones are let be."""
+        for name in names:
+            if len(name) >= 3 and name not in GENERAL:
                 self._names.append((kind, re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")))
 
     def secrets(self, text: str) -> str:

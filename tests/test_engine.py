@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from doctor.check import Check, NotApplicable, discover, perform
-from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady, Selection, judge, run
+from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady, Selection, circumstances, judge, run
 from doctor.facts import AREAS, parse
 from doctor.finding import Evidence, Finding
 from doctor.knowledge import Base
@@ -135,3 +135,29 @@ def test_probes_say_what_they_read() -> None:
         assert probe.reads
         assert probe.timeout > 0
         assert probe.area in {"logs", *AREAS.values()}
+
+
+def test_a_check_waits_for_what_it_uses_too(base: Base, patterns: Patterns) -> None:
+    """Else a live report could differ from its replay."""
+
+    def slow(system: System, target: Target) -> Iterator[Reading]:
+        time.sleep(0.1)
+        yield system.reading("names:/dev", "ok", "null")
+
+    one = replace(named("host"), uses=("devices",), run=lambda host, devices: f"devices: {bool(devices)}")
+    probes = [Probe("host", "the host", healthy), Probe("devices", "nodes", slow)]
+    seen = events(probes, [one], base, patterns)
+    assert [event.outcome.says for event in seen if isinstance(event, CheckFinished)] == ["devices: True"]
+
+
+def test_the_vendor_is_a_circumstance() -> None:
+    event = "PCI_CLASS=30200\nPCI_ID=10DE:2330\n"
+    readings = {"names__/sys/bus/pci/devices": "0000:17:00.0", "file__/sys/bus/pci/devices/0000:17:00.0/uevent": event}
+    assert circumstances(parse(snapshot(**readings)))["vendor"] == "nvidia"
+    assert "vendor" not in circumstances(parse(snapshot()))
+
+
+def test_what_of_the_machine_was_not_examined_is_told(base: Base, patterns: Patterns) -> None:
+    denied = Reading("names:/sys/bus/pci/devices", "denied", error="Permission denied")
+    report = judge(replace(snapshot(), readings={denied.key: denied}), discover(), base, patterns)
+    assert "pci: /sys/bus/pci/devices: Permission denied" in report.not_examined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from functools import cache
@@ -64,7 +65,8 @@ def test_near_misses_pass(case: Case, judged) -> None:  # type: ignore[no-untype
         assert states[check][0] == "passed", (check, how, states[check])
 
 
-@pytest.mark.parametrize("check", [one.id for one in discover()])
+# Checks of area image judge an image's files, not a machine: tests/image has theirs.
+@pytest.mark.parametrize("check", [one.id for one in discover() if one.area != "image"])
 def test_every_check_finds_passes_and_is_not_fooled(check: str, judged) -> None:  # type: ignore[no-untyped-def]
     one = next(one for one in discover() if one.id == check)
     finding = [case for case in CASES.values() if check in case.found]
@@ -97,21 +99,32 @@ SURVIVE = ("0000:17:00.0", "570.133.20", "nvidia.com/gpu", "/dev/nvidia0")
 
 
 @cases
-def test_no_planted_secret_leaves(case: Case, tmp_path: Path) -> None:
-    """Into every machine secrets and names are planted; none is in the file, and diagnosis finds the same."""
+def test_no_planted_secret_leaves(case: Case, judged, tmp_path: Path, base: Base, patterns: Patterns) -> None:  # type: ignore[no-untyped-def]
+    """Into every machine secrets and names are planted; none is in the file, and the same is found in it."""
     machine = case.make()
-    kernel = machine.commands["dmesg"]
-    machine.commands["dmesg"] = type(kernel)(
-        kernel.text
-        + "nvidia: HF_TOKEN=hf_aBcDeFgHiJkLmNoPqRsTuVwX\namdgpu proxy http://bob:s3cr3tPassw0rd@10.1.2.3:3128/ from gpu-07.corp.example.com\n"
-    )
+    log = machine.commands["dmesg"]
+    planted = "nvidia: HF_TOKEN=hf_aBcDeFgHiJkLmNoPqRsTuVwX\nnvidia proxy http://bob:s3cr3tPassw0rd@10.1.2.3:3128/ on gpu-07.corp.example.com\n"
+    machine.commands["dmesg"] = dataclasses.replace(log, text=log.text + planted)
     machine.file("/etc/containers/containers.conf", 'auth = "dXNlcjpwYXNzd29yZA=="\n')
     snapshot = machine.record(tmp_path / "root")
-    told = dump(without_identities(snapshot, Redactor("gpu-07.corp.example.com", "alice")))
-    text = gzip.decompress(told).decode()
-    for secret in SECRETS:
+    assert "nvidia proxy" in snapshot.readings["command:dmesg"].text, "what is planted is read"
+    data = dump(without_identities(snapshot, Redactor("gpu-07.corp.example.com", "alice")))
+    text = gzip.decompress(data).decode()
+    for secret in (*SECRETS, "GPU-5ad7a7e5"):
         assert secret not in text
     for name in SURVIVE:
-        assert (name in text) == any(
-            name in reading.key + reading.text + reading.error for reading in snapshot.readings.values()
-        )
+        told = any(name in one.key + one.text + one.error for one in snapshot.readings.values())
+        assert (name in text) == told
+    report = judge(loads(data, case.name), discover(), base, patterns)
+    states = {one.check: one.state for one in report.outcomes}
+    assert states == {one.check: one.state for one in judged(case.name).outcomes}
+
+
+def test_names_of_a_cluster_do_not_leave(recorded) -> None:  # type: ignore[no-untyped-def]
+    """And the same node is the same token in every reading."""
+    redacted = without_identities(recorded("node-offers-no-gpu"), Redactor("gpu-07", "alice"))
+    first, second = redacted.readings["command:kubectl get nodes"].text.splitlines()
+    node = second.split()[0]
+    assert node.startswith("<host-")
+    assert node != first.split()[0]
+    assert f"nvidia-device-plugin-daemonset-x7 {node} Running" in redacted.readings["command:kubectl get pods"].text

@@ -132,3 +132,41 @@ def test_a_node_is_described_and_not_opened(tmp_path: Path) -> None:
 
 def test_another_root_runs_no_commands(tmp_path: Path) -> None:
     assert System(str(tmp_path)).command("true").state == "missing"
+
+
+def test_names_that_are_wanted(tmp_path: Path) -> None:
+    for name in ("libcuda.so.1", "libcudart.so.12", "libnvidia-ml.so.1", "other"):
+        (tmp_path / name).touch()
+    reading = System(str(tmp_path)).names("/", r"lib(?:cuda|nvidia-ml)\.so")
+    assert reading.key == r"names:/ like lib(?:cuda|nvidia-ml)\.so"
+    assert reading.text.split() == ["libcuda.so.1", "libnvidia-ml.so.1"]
+
+
+def test_bytes_are_told_in_hexadecimal(tmp_path: Path) -> None:
+    (tmp_path / "variable").write_bytes(b"\x06\0\0\0\x01")
+    assert System(str(tmp_path)).data("/variable").text == "0600000001"
+    assert System(str(tmp_path)).data("/variable", 2).text == "0600"
+    assert System(str(tmp_path)).data("/none").state == "missing"
+
+
+def test_lines_that_are_wanted(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("# a\nblacklist nvidia\nother\n")
+    assert System(str(tmp_path)).lines("/conf", "^blacklist").text == "blacklist nvidia"
+
+
+def test_a_command_keeps_only_what_is_wanted() -> None:
+    reading = System().command("printf", "NVRM: one\\nusb: SerialNumber: 1234\\n", keep="NVRM")
+    assert reading.text == "NVRM: one"
+
+
+def test_tools_of_the_system_are_found_without_its_folders_in_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert System().command("true").state == "ok"
+
+
+def test_a_module_of_ours_in_a_process_of_its_own(tmp_path: Path) -> None:
+    assert System().child("this").text.startswith("The Zen of Python")
+    assert System().child("no_such_module").state == "failed"
+    assert System(str(tmp_path)).child("this").state == "missing"
