@@ -20,17 +20,17 @@ else:
 
 SHORTEST = 4
 LONG = 12
-MOST = 16
+MOST = 40
 """Literals that one pattern may be found by, where its alternatives multiply."""
 # fmt: off
 COMMON = frozenset(
     {
         "amdgpu", "available", "build", "built", "client", "container", "containers", "cuda", "cudnn", "default",
-        "detected", "device", "devices", "docker", "driver", "enabled", "engine", "error", "errors", "failed",
-        "failure", "fatal", "found", "gpu", "gpus", "image", "install", "installed", "kernel", "launch", "library",
-        "loaded", "loading", "memory", "missing", "model", "module", "node", "nodes", "not", "nvidia", "package",
-        "python", "pytorch", "rocm", "running", "runtime", "server", "service", "status", "support", "supported",
-        "system", "tensorflow", "tensors", "torch", "torch.", "using", "version", "warning",
+        "detected", "device", "devices", "docker", "driver", "enabled", "engine", "found", "gpu", "gpus", "image",
+        "install", "installed", "kernel", "launch", "library", "loaded", "loading", "memory", "model", "module",
+        "node", "nodes", "not", "nvidia", "package", "python", "pytorch", "rocm", "running", "runtime", "server",
+        "service", "status", "support", "supported", "system", "tensorflow", "tensors", "torch", "torch.", "using",
+        "version", "warning",
     }
 )
 # fmt: on
@@ -127,10 +127,14 @@ def _required_of(code: Any, argument: Any) -> frozenset[str]:
     return frozenset()
 
 
+FAILING = frozenset({"error", "fatal", "fail"})
+"""Short words that are a sign all the same: few lines of a healthy log have them."""
+
+
 def is_weak(literal: str) -> bool:
     """Whether the literal alone stands on too many lines of healthy logs to be a sign."""
     word = literal.strip().lower()
-    return word in COMMON or (len(word) <= 5 and word.isalpha())
+    return word in COMMON or (len(word) <= 5 and word.isalpha() and word not in FAILING)
 
 
 def _worth(literals: frozenset[str]) -> tuple[bool, bool, int, int, int]:
