@@ -70,9 +70,7 @@ def beside_slowest_probe(runs: int) -> None:
     slowest = max(times, key=lambda name: times[name])
     whole = median(lambda: list(run(Target(), System(), discover_probes(), checks, base, patterns)), runs)
     print(f"all probes and {len(checks)} checks: {whole:.3f} s; the slowest probe, {slowest}: {times[slowest]:.3f} s")
-    print(
-        f"beyond the slowest probe: {whole - times[slowest]:.3f} s; one after another: {sum(times.values()):.3f} s"
-    )
+    print(f"beyond the slowest probe: {whole - times[slowest]:.3f} s; one after another: {sum(times.values()):.3f} s")
 
 
 def with_hung_tools() -> None:
@@ -93,9 +91,7 @@ def with_hung_tools() -> None:
                 whole = time.perf_counter() - start
                 parse(event.snapshot)
         early = sum(one < 1 for one in known)
-        print(
-            f"with {len(SLOW)} hung tools: {early} of {len(known)} checks within a second, the report after {whole:.1f} s"
-        )
+        print(f"with {len(SLOW)} hung tools: {early} of {len(known)} checks within a second, all after {whole:.1f} s")
 
 
 if __name__ == "__main__":
