@@ -11,7 +11,8 @@ from doctor.bundles import mail
 from doctor.bundles.compressed import is_compressed, unpacked
 from doctor.bundles.contents import bundle_leaves
 from doctor.bundles.encodings import readable
-from doctor.bundles.recognise import Pasted, pasted
+from doctor.bundles.pasted import Pasted
+from doctor.bundles.recognise import pasted
 from doctor.bundles.ticket import Leaf, Ticket
 from doctor.check import Check
 from doctor.diagnose import diagnose
@@ -23,6 +24,8 @@ from doctor.logs import binary_kind, now
 from doctor.match import Patterns, findings, whole_lines
 from doctor.reply import draft, missing_evidence
 from doctor.report import Report
+from doctor.runline import correct
+from doctor.snapshot import LARGEST
 from doctor.triage.joined import joined
 from doctor.values import derive
 from doctor.version import __version__
@@ -140,7 +143,7 @@ def _take(leaf: Leaf, bench: Bench, seen: _Seen) -> None:
 
 def _take_text(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen: _Seen) -> None:
     if data[:64].lstrip()[:1] == b"{" and SNAPSHOT_SIGN in data:
-        seen.snapshots.append(_replayed(name, data, bench))
+        seen.snapshots.append(_replayed(name, data + (rest.read(LARGEST) if rest else b""), bench))
     elif rest is None and mail.is_message(data[:4096]):
         for leaf in mail.texts(name, data):
             if leaf.problem:
@@ -200,6 +203,7 @@ def _judged(ticket: Ticket, bench: Bench, seen: _Seen) -> Report:
         set_aside=diagnoses.set_aside,
         outcomes=facts.outcomes,
         notes=bench.base.errors,
+        corrected=correct(diagnoses.ranked, facts.facts) if facts.facts else None,
         examined=seen.texts > 0,
         not_examined=tuple(seen.not_examined),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from doctor.bundles.recognise import Pasted
+from doctor.bundles.pasted import Pasted
 from doctor.check import Check, perform
+from doctor.facts import Facts, parse
 from doctor.finding import Finding
 from doctor.report import Outcome
 
@@ -20,6 +21,7 @@ class Joined:
     """Checks for which the ticket told enough."""
     values: dict[str, str] = field(default_factory=dict)
     circumstances: dict[str, str] = field(default_factory=dict)
+    facts: Facts | None = None
 
     def filled(self, finding: Finding) -> Finding:
         """The finding with what else is known of the place; what it has itself stays."""
@@ -32,7 +34,6 @@ def joined(parts: Iterable[Pasted], checks: Sequence[Check]) -> Joined:
     if not parts:
         return Joined()
     from doctor.engine import circumstances
-    from doctor.facts import parse
     from doctor.snapshot import Snapshot, Target
     from doctor.version import __version__
 
@@ -45,5 +46,6 @@ def joined(parts: Iterable[Pasted], checks: Sequence[Check]) -> Joined:
         + tuple(finding for _, found in performed for finding in found),
         outcomes=tuple(outcome for outcome, _ in performed if outcome.state != "skipped"),
         values=values,
-        circumstances=circumstances(facts),
+        circumstances={**dict(pair for part in parts for pair in part.circumstances), **circumstances(facts)},
+        facts=facts,
     )
