@@ -55,16 +55,15 @@ def members(source: Source) -> Iterator[Member]:
     at = 0
     pax: dict[str, str] = {}
     everywhere: dict[str, str] = {}
+    last = 0
     while True:
         header = source.read_at(at, BLOCK)
         if len(header) < BLOCK or not header.strip(b"\0"):
-            if at == 0 and len(header) < BLOCK and header.strip(b"\0"):
+            if at == 0 and header.strip(b"\0"):
                 raise NotTar("too short for a tar archive")
-            if at and 0 < len(header) < BLOCK:
-                raise Broken(0, "the archive ends inside a header")
-            if at and not header:
-                # Many writers leave the two empty blocks off; a stream that was cut between members looks the same.
-                return
+            # Many writers leave the two empty blocks at the end off; then the last member must at least be whole.
+            if at and (0 < len(header) < BLOCK or (not header and last and not source.read_at(last - 1, 1))):
+                raise Broken(0, "the archive ends inside a member")
             return
         if not _sums_up(header):
             raise NotTar("not a tar archive" if at == 0 else f"no tar header at byte {at}")
@@ -105,6 +104,7 @@ def members(source: Source) -> Iterator[Member]:
             at=data_at,
             sparse=sparse,
         )
+        last = data_at + size
         at = data_at + _padded(size)
 
 

@@ -18,6 +18,7 @@ from doctor.finding import Evidence, Finding, Severity
 from doctor.gpus import Gpu
 from doctor.image.frameworks import ALTERNATIVES, is_primary
 from doctor.image.record import Code, Contents, Framework, Library
+from doctor.text import one_line
 
 Runs = Literal["yes", "jit", "partly", "no", "wrong-vendor", "unknown"]
 _WORST: tuple[Runs, ...] = ("no", "unknown", "jit", "yes")
@@ -146,6 +147,7 @@ def _cpu_faults(contents: Contents) -> tuple[str, ...]:
 
 
 def _short(path: str) -> str:
+    path = one_line(path)
     return path.rpartition("/")[2] if not path.endswith("/*") else path.split("/")[-2] + "/*"
 
 
@@ -255,27 +257,37 @@ def _of_verdict(contents: Contents, verdict: Verdict, fault: str, driver: str | 
     if fault == "framework-wrong-vendor":
         built, asked = ("NVIDIA (CUDA)", "AMD (ROCm)") if contents.stack == "cuda" else ("AMD (ROCm)", "NVIDIA (CUDA)")
         values |= {"built": built, "asked": asked, "vendor": built.split()[0]}
-        evidence = Evidence("image", image, contents.why_stack, says=f"{gpu.name} is a GPU for {asked}")
+        evidence = _seen(image, contents.why_stack, says=f"{gpu.name} is a GPU for {asked}")
     elif fault == "framework-cpu-only-build":
         one = next(one for one in contents.frameworks if is_primary(one.name))
         values |= {"package": one.name, "torch": one.version}
-        evidence = Evidence("image", one.where, f"{one.name} {one.version}", says=contents.why_stack)
+        evidence = _seen(one.where, f"{one.name} {one.version}", says=contents.why_stack)
     elif fault in ("cuda-driver-too-old", "nvidia-cuda-requirement-unsatisfied"):
         cuda = contents.version("cuda") or ""
         where = next((one.where for one in contents.versions if one.component == "cuda"), image)
         required = contents.environment.get("NVIDIA_REQUIRE_CUDA", "").partition(" ")[0]
         newest = cuda_for_driver(driver or "") or ""
         values |= {"driver": driver or "", "cuda": cuda, "cuda_driver": newest, "required": required or cuda}
-        evidence = Evidence("image", where, f"CUDA {cuda}", says=verdict.because)
+        evidence = _seen(where, f"CUDA {cuda}", says=verdict.because)
         severity = "warning" if verdict.runs == "unknown" else None
     else:
         code = next(code for code in contents.code if code.file == verdict.decided_by)
         values |= {"supported": carries(code), "code": code.file, "package": code.owner}
-        evidence = Evidence("image", code.file, f"carries {carries(code)}", says=f"{gpu.name} needs {needs_of(gpu)}")
+        evidence = _seen(code.file, f"carries {carries(code)}", says=f"{gpu.name} needs {needs_of(gpu)}")
         severity = _severity(verdict, code)
     return Finding(
-        fault, (evidence,), {key: value for key, value in values.items() if value}, "certain", severity, gpu.name
+        fault,
+        (evidence,),
+        {key: one_line(value) for key, value in values.items() if value},
+        "certain",
+        severity,
+        gpu.name,
     )
+
+
+def _seen(name: str, text: str, says: str = "") -> Evidence:
+    """Evidence out of an image. Names in it are anybody's: on one line, and without what steers a terminal."""
+    return Evidence("image", one_line(name), one_line(text), says=one_line(says))
 
 
 def _severity(verdict: Verdict, code: Code) -> Severity | None:
@@ -331,15 +343,13 @@ def _of_libraries(contents: Contents, image: str) -> Iterator[Finding]:
         if fault == "lib-system-missing" and not (one.deciding or one.at_start):
             continue
         by = _short(one.by[0])
-        evidence = [Evidence("image", one.by[0], f"needs {one.needed}", says=_where(one))]
+        evidence = [_seen(one.by[0], f"needs {one.needed}", says=_where(one))]
         if one.elsewhere:
-            evidence.append(
-                Evidence("image", one.elsewhere[0], one.needed, says="it lies here, where the loader does not look")
-            )
+            evidence.append(_seen(one.elsewhere[0], one.needed, says="it lies here, where the loader does not look"))
         severity: Severity | None = None if one.deciding and one.at_start else "warning"
         if fault != "lib-system-missing" and one.deciding:
             severity = None
-        values = {"library": one.needed, "needed_by": by, "image": image}
+        values = {"library": one_line(one.needed), "needed_by": by, "image": image}
         # One finding a fault: what is missing together is put in together.
         yield Finding(fault, tuple(evidence), values, "certain" if one.at_start else "likely", severity, image)
 
@@ -361,8 +371,8 @@ def _of_versions(contents: Contents, image: str) -> Iterator[Finding]:
             fault = "lib-libstdcxx-too-old"
         elif not node.startswith("lib"):
             continue
-        evidence = Evidence("image", one.by, f"needs {node} of {one.library}", says=f"{one.found} does not have it")
-        values = {"library": one.library, "node": node, "needed_by": _short(one.by), "image": image}
+        evidence = _seen(one.by, f"needs {node} of {one.library}", says=f"{one.found} does not have it")
+        values = {"library": one_line(one.library), "node": one_line(node), "needed_by": _short(one.by), "image": image}
         if contents.glibc:
             values["glibc"] = contents.glibc
         yield Finding(fault, (evidence,), values, "certain", None, one.by)
@@ -371,16 +381,14 @@ def _of_versions(contents: Contents, image: str) -> Iterator[Finding]:
 def _of_driver_files(contents: Contents, image: str) -> Iterator[Finding]:
     if contents.baked:
         evidence = tuple(
-            Evidence("image", path, path, says="a file of the NVIDIA driver, which belongs to the host")
+            _seen(path, path, says="a file of the NVIDIA driver, which belongs to the host")
             for path in contents.baked[:3]
         )
-        values = {"path": contents.baked[0], "image": image, "count": str(len(contents.baked))}
+        values = {"path": one_line(contents.baked[0]), "image": image, "count": str(len(contents.baked))}
         yield Finding("nvidia-hook-mount-conflict", evidence, values, "likely", "warning")
     if contents.stubs:
-        evidence = (
-            Evidence("image", contents.stubs[0], contents.stubs[0], says="a stub in a folder that the loader searches"),
-        )
-        values = {"path": contents.stubs[0], "library": "libcuda.so.1", "image": image}
+        evidence = (_seen(contents.stubs[0], contents.stubs[0], says="a stub in a folder that the loader searches"),)
+        values = {"path": one_line(contents.stubs[0]), "library": "libcuda.so.1", "image": image}
         yield Finding("cuda-compat-library-conflict", evidence, values, "likely", "warning")
 
 
