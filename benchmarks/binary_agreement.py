@@ -59,9 +59,9 @@ def listed_by_us(file: BinaryFile, relocatable: bool) -> tuple[Counter[str], Cou
     for images in file.images:
         if images.listed or (relocatable and images.place == "__nv_relfatbin"):
             if images.kind == "cubin":
-                elf[images.target] += images.count
+                elf[images.target] += images.number
             elif images.kind == "ptx":
-                ptx[images.target.replace("compute_", "sm_")] += images.count
+                ptx[images.target.replace("compute_", "sm_")] += images.number
     return elf, ptx
 
 
@@ -199,7 +199,7 @@ def _same_bundle(reader: Reader, start: int, end: int, tool: str) -> bool:
     if run.returncode:
         print(f"{tool}: {run.stderr.strip()}", file=sys.stderr)
     theirs = Counter([line.split("--", 1)[1] for line in run.stdout.split() if "--gfx" in line])
-    return theirs == Counter({images.target: images.count for images in ours})
+    return theirs == Counter({images.target: images.number for images in ours})
 
 
 class _Bytes:
@@ -253,8 +253,8 @@ def hidden(files: list[BinaryFile]) -> None:
     for file in files:
         for place in dict.fromkeys([images.place for images in file.images if not images.listed]):
             rows = [images for images in file.images if images.place == place]
-            targets = " ".join([f"{row.target}×{row.count}" for row in rows])
-            print(f"| {os.path.basename(file.path)} | {place} | {sum([row.count for row in rows])} | {targets} |")
+            targets = " ".join([f"{row.target}×{row.number}" for row in rows])
+            print(f"| {os.path.basename(file.path)} | {place} | {sum([row.number for row in rows])} | {targets} |")
     print()
 
 

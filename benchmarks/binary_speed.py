@@ -84,7 +84,7 @@ def one_file(path: str, tool: str, rounds: int) -> tuple[float, float]:
             outside.take(command(path))
     reader = ours(path, Depth.LISTED)
     with open_file(path) as again:
-        images = sum([row.count for row in scan_file(again, path, Depth.LISTED).images])
+        images = sum([row.number for row in scan_file(again, path, Depth.LISTED).images])
     ratios = theirs.median / inside.median, theirs.median / outside.median
     print(
         f"| {os.path.basename(path)} | {reader.size / 1e6:.1f} | {images} | {inside} | {known} | {outside} | {theirs} |"
@@ -117,7 +117,7 @@ def tree(site: str, tool: str) -> float:
     names = sum([len(names) for _, _, names in os.walk(site)])
     size = sum([file.size for file in files])
     images = {
-        depth: sum([row.count for file in scan(site, depth) for row in file.images])
+        depth: sum([row.number for file in scan(site, depth) for row in file.images])
         for depth in (Depth.LISTED, Depth.KNOWN)
     }
     theirs = Times()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from doctor.binary import elf, fatbin, magic
 from doctor.binary.elf import ElfFile, Section
@@ -49,14 +48,16 @@ _BUNDLE_SECTION = "__CLANG_OFFLOAD_BUNDLE__"
 OBJECT_SECTIONS = (b"nv_fatbin", b"nv_relfatbin", b"hip_fatbin", b"llvm.offloading", _BUNDLE_SECTION.encode())
 
 
-@dataclass(slots=True)
 class Found:
     """Kernel images by place while one file is read."""
 
-    places: dict[str, Counts] = field(default_factory=dict)
-    unlisted: set[str] = field(default_factory=set)
-    problems: Problems = field(default_factory=Problems)
-    not_searched: list[str] = field(default_factory=list)
+    __slots__ = ("not_searched", "places", "problems", "unlisted")
+
+    def __init__(self) -> None:
+        self.places: dict[str, Counts] = {}
+        self.unlisted: set[str] = set()
+        self.problems = Problems()
+        self.not_searched: list[str] = []
 
     def at(self, place: str, listed: bool = True) -> Counts:
         if not listed:
@@ -72,8 +73,7 @@ class Found:
             for (kind, target, version), count in sorted(counts.items(), key=lambda item: _natural(item[0][1]))
         ]
         loadable = [image for image in images if image.listed or image.place != RELOCATABLE]
-        return replace(
-            file,
+        return file._replace(
             cubin=_targets(loadable, "cubin"),
             ptx=_targets(loadable, "ptx"),
             gfx=_targets(loadable, "code-object", "kernel-library", "spirv"),

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from doctor.binary import magic
@@ -75,7 +74,7 @@ MAX_SECTION_NAMES = 16 << 20
 
 
 class Section(NamedTuple):
-    """One row of the section table; a tuple, because files have tens and a dataclass is far slower."""
+    """One row of the section table."""
 
     name: str
     type: int
@@ -94,8 +93,7 @@ class Segment(NamedTuple):
     file_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ElfFile:
+class ElfFile(NamedTuple):
     """The headers of one ELF file.
 
     `rpath` and `runpath` are split at colons and otherwise as written (`$ORIGIN` and empty parts included);

@@ -12,8 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # The largest real library (542 MB, 5,737 images) takes 6,000 reads and 0.5 MB; a search through data takes
 # more.
@@ -21,8 +20,7 @@ READS = 1 << 20
 BYTES = 1 << 29
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A part of a file that could not be read or understood; `offset` in bytes from the file's start."""
 
     offset: int

@@ -2,13 +2,16 @@
 
 The JSON form is what `gpu-doctor binary --format json` prints for a file and what an image probe keeps of
 one.
+
+The records here and in `reader` and `elf` are named tuples, not dataclasses: the import of `dataclasses` would be a
+fifth of the time that the command takes for the largest library of torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from doctor.binary.reader import Unreadable
 
@@ -20,9 +23,8 @@ RELOCATABLE = "__nv_relfatbin"
 Counts = dict[tuple[str, str, str | None], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
-    """`count` kernel images of one kind for one target in one place of a file.
+class Images(NamedTuple):
+    """`number` kernel images of one kind for one target in one place of a file.
 
     `place` is an ELF section (`.nv_fatbin`, `.hip_fatbin`, `.cask_resource` …), `file` for a loose image,
     `name` where only the file's name tells the target, or `segment` where section headers are gone. `kind`
@@ -35,17 +37,16 @@ class Images:
     place: str
     kind: str
     target: str
-    count: int
+    number: int
     ptx_version: str | None = None
     listed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryFile:
+class BinaryFile(NamedTuple):
     """One binary file, from its headers.
 
     `path` names a member of an archive as `ARCHIVE!MEMBER`. `kind` is `executable`, `shared-object`,
-    `relocatable`, `core`, `cubin`, `code-object`, `fatbin`, `bundle`, `ptx`, `kernel-library`,
+    `relocatable`, `elf`, `cubin`, `code-object`, `fatbin`, `bundle`, `ptx`, `kernel-library`,
     `static-archive`, `zip`, `folder` or `other`. `machine` is named as `uname -m` does, `cuda` or `amdgpu`
     for device ELF files, None outside ELF. `size` is in bytes.
 
@@ -65,7 +66,7 @@ class BinaryFile:
     rpath: tuple[str, ...] = ()
     runpath: tuple[str, ...] = ()
     interpreter: str | None = None
-    needs_versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs_versions: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     defines_versions: tuple[str, ...] = ()
     cubin: tuple[str, ...] = ()
     ptx: tuple[str, ...] = ()
@@ -107,7 +108,7 @@ def to_json(file: BinaryFile) -> dict[str, Any]:
                 "place": images.place,
                 "kind": images.kind,
                 "target": images.target,
-                "count": images.count,
+                "number": images.number,
                 "ptx_version": images.ptx_version,
                 "listed": images.listed,
             }

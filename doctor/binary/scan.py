@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 from doctor.binary import device_code, elf, fatbin, magic
 from doctor.binary.device_code import Depth, Found
@@ -51,20 +50,20 @@ def _by_first_bytes(reader: Reader, file: BinaryFile, depth: Depth, found: Found
         return _scan_elf(reader, file, depth, found)
     if head[:4] == magic.FATBIN:
         fatbin.count_images(reader, 0, reader.size, found.at("file"), found.problems, expected=True)
-        return replace(file, kind="fatbin")
+        return file._replace(kind="fatbin")
     if head == magic.BUNDLE or head[:4] == magic.COMPRESSED_BUNDLE:
         device_code.count_bundles(reader, 0, reader.size, found.at("file"), found.problems)
-        return replace(file, kind="bundle")
+        return file._replace(kind="bundle")
     if head[:4] == magic.OFFLOAD_BINARY:
         device_code.count_offload_images(reader, 0, reader.size, found.at("file"), found.problems)
-        return replace(file, kind="bundle")
+        return file._replace(kind="bundle")
     if head[:8] == magic.STATIC_ARCHIVE:
         return _scan_static_archive(reader, file, depth, found)
     if head[:8] == magic.THIN_ARCHIVE:
         found.problems.add(0, "a thin archive: its objects are other files")
-        return replace(file, kind="static-archive")
+        return file._replace(kind="static-archive")
     if head[:4] == magic.ZIP:
-        return replace(file, kind="zip")
+        return file._replace(kind="zip")
     return _by_name(reader, file, found)
 
 
@@ -74,7 +73,7 @@ def _by_name(reader: Reader, file: BinaryFile, found: Found) -> BinaryFile:
         from doctor.binary.ptx import count_ptx
 
         count_ptx(reader, found.at("file"))
-        return replace(file, kind="ptx")
+        return file._replace(kind="ptx")
     if not name.endswith(_KERNEL_LIBRARY):
         return file
     from doctor.binary.codeobject import target_in_name
@@ -85,7 +84,7 @@ def _by_name(reader: Reader, file: BinaryFile, found: Found) -> BinaryFile:
     if file.size == 0:
         raise Damaged(0, "the file is empty")
     found.at("name")["kernel-library", target, None] = 1
-    return replace(file, kind="kernel-library")
+    return file._replace(kind="kernel-library")
 
 
 def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_archive: bool = False) -> BinaryFile:
@@ -93,7 +92,7 @@ def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_a
         headers = elf.read_elf(reader, device_code.OBJECT_SECTIONS if in_archive else ())
     except Damaged as damage:
         found.problems.add(damage.offset, damage.reason)
-        return replace(file, kind="elf")
+        return file._replace(kind="elf")
     file = _elf_facts(file, headers)
     try:
         image = device_code.device_image(reader, headers)
@@ -111,8 +110,7 @@ def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_a
 
 def _elf_facts(file: BinaryFile, headers: ElfFile) -> BinaryFile:
     kind = {"cuda": "cubin", "amdgpu": "code-object"}.get(headers.machine) or _ELF_KINDS.get(headers.type, "elf")
-    return replace(
-        file,
+    return file._replace(
         kind=kind,
         machine=headers.machine,
         bits=headers.bits,
@@ -141,7 +139,7 @@ def _scan_static_archive(reader: Reader, file: BinaryFile, depth: Depth, found: 
                     found.problems.add(part.offset, part.reason)
     except Damaged as damage:
         found.problems.add(damage.offset, damage.reason)
-    return replace(file, kind="static-archive", machine=machine)
+    return file._replace(kind="static-archive", machine=machine)
 
 
 def scan(path: str, depth: Depth = Depth.KNOWN) -> Iterator[BinaryFile]:
@@ -208,7 +206,7 @@ def _scan_with_members(reader: Reader, path: str, depth: Depth) -> Iterator[Bina
         yield from _scan_members(reader, path, depth)
     except Damaged as damage:
         problems.add(damage.offset, damage.reason)
-    yield replace(file, unreadable=problems.records())
+    yield file._replace(unreadable=problems.records())
 
 
 def _scan_members(reader: Reader, path: str, depth: Depth) -> Iterator[BinaryFile]:
@@ -227,6 +225,6 @@ def _scan_members(reader: Reader, path: str, depth: Depth) -> Iterator[BinaryFil
         except Damaged as damage:
             file = BinaryFile(name, "other", member.size, unreadable=(Unreadable(damage.offset, damage.reason),))
         if file.kind == "zip":
-            file = replace(file, unreadable=(Unreadable(0, "an archive inside an archive is not opened"),))
+            file = file._replace(unreadable=(Unreadable(0, "an archive inside an archive is not opened"),))
         if _is_binary(file):
             yield file

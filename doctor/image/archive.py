@@ -313,9 +313,7 @@ class LayerReader:
             if target in known:
                 known[path] = known[target]  # type: ignore[assignment]
         if target in self._layer.binaries:
-            from dataclasses import replace
-
-            self._layer.binaries[path] = replace(self._layer.binaries[target], path=path)
+            self._layer.binaries[path] = self._layer.binaries[target]._replace(path=path)
 
     def _place(self, name: str) -> str | None:
         """Where a member lies in the image, links of this layer on the way followed; None if that is nowhere in it."""

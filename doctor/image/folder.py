@@ -140,9 +140,7 @@ class FolderReader:
         first = self._linked.setdefault((status.st_dev, status.st_ino), path)
         if first == path:
             return True
-        from dataclasses import replace
-
         if first in self._layer.binaries:
-            self._layer.binaries[path] = replace(self._layer.binaries[first], path=path)
+            self._layer.binaries[path] = self._layer.binaries[first]._replace(path=path)
         # What is kept is kept by name: another name of the same file may be one that is.
         return is_kept(path, status.st_size) and first not in self._layer.contents

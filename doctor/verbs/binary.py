@@ -231,8 +231,8 @@ def _places(images: tuple[Images, ...], verbose: bool) -> Iterator[str]:
         rows = [row for row in images if row.place == place]
         if not verbose and (place in ("file", "name") or all(row.listed for row in rows)):
             continue
-        count = sum(row.count for row in rows)
-        targets = " ".join([f"{row.target}×{row.count}" if verbose else row.target for row in rows])
+        count = sum(row.number for row in rows)
+        targets = " ".join([f"{row.target}×{row.number}" if verbose else row.target for row in rows])
         note = "" if rows[0].listed else ", which cuobjdump does not list"
         yield f"in {one_line(place):<16} {count} images{note}: {one_line(targets, 4000)}"
 

@@ -60,14 +60,14 @@ def test_a_processor_that_is_not_known_is_said_to_be_so(at: int, value: int) -> 
 def test_one_bundle(name: str) -> None:
     file = scanned(AMD / f"{name}.hipfb")
     assert (file.kind, file.gfx, file.unreadable) == ("bundle", BUNDLED, ())
-    assert {images.count for images in file.images} == {1}
+    assert {images.number for images in file.images} == {1}
 
 
 @pytest.mark.parametrize(("name", "bundles"), [("cat_plain", 3), ("cat_tight", 3), ("cat_v1", 3), ("cat_mix", 4)])
 def test_bundles_one_after_another(name: str, bundles: int) -> None:
     file = scanned(AMD / f"{name}.hipfb")
     assert (file.gfx, file.unreadable) == (BUNDLED, ())
-    assert {images.count for images in file.images} == {bundles}
+    assert {images.number for images in file.images} == {bundles}
 
 
 def compressed(content: bytes, method: int = 0, version: int = 2, says: int | None = None) -> bytes:
@@ -88,7 +88,7 @@ def test_many_long_ids_need_more_than_the_first_block() -> None:
     plain = b"__CLANG_OFFLOAD_BUNDLE__" + struct.pack("<Q", len(ids)) + entries
     for data in (plain, compressed(plain)):
         file = scan_file(reader(data), "many.hipfb")
-        assert sum(images.count for images in file.images) == 3000
+        assert sum(images.number for images in file.images) == 3000
         assert file.unreadable == ()
 
 

@@ -135,7 +135,7 @@ def test_a_region_chain_of_many_entries_is_given_up_in_time() -> None:
     limited = Reader(Memory(data), reads=10_000)
     file = scan_file(limited, "many.fatbin")
     assert limited.reads <= 10_001
-    assert 9_000 < file.images[0].count < 10_001, "what was counted before must be kept"
+    assert 9_000 < file.images[0].number < 10_001, "what was counted before must be kept"
     assert "gave up" in file.unreadable[0].reason
 
 

@@ -30,7 +30,7 @@ def listed(file: BinaryFile, kind: str, relocatable: bool) -> Counter[str]:
         if images.kind == kind and (relocatable or images.listed):
             # cuobjdump drops the f of machine code, and calls PTX by sm_ too.
             target = images.target.removesuffix("f") if kind == "cubin" else images.target
-            found[target.replace("compute_", "sm_")] += images.count
+            found[target.replace("compute_", "sm_")] += images.number
     return found
 
 
@@ -155,7 +155,7 @@ def test_bare_cubins_in_data_are_found_by_a_deep_scan_only() -> None:
     data = in_section(b"constants" + bytes(7) + cubin, ".rodata")
     assert scan_file(reader(data), "bare.so").images == ()
     deep = scan_file(reader(data), "bare.so", Depth.ALL)
-    assert [(images.place, images.target, images.count) for images in deep.images] == [(".rodata", "sm_90a", 1)]
+    assert [(images.place, images.target, images.number) for images in deep.images] == [(".rodata", "sm_90a", 1)]
 
 
 def test_the_magic_number_among_constants_is_no_image() -> None:
@@ -166,7 +166,7 @@ def test_the_magic_number_among_constants_is_no_image() -> None:
 def test_objects_of_a_static_archive_are_read_in_place() -> None:
     file = scanned(CUDA / "libdevice.a")
     assert (file.kind, file.machine) == ("static-archive", "x86_64")
-    assert {(images.kind, images.target): images.count for images in file.images} == {
+    assert {(images.kind, images.target): images.number for images in file.images} == {
         ("cubin", "sm_80"): 2,
         ("cubin", "sm_90a"): 2,
         ("ptx", "compute_80"): 2,
