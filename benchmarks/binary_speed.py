@@ -70,7 +70,7 @@ def ours(path: str, depth: Depth) -> Reader:
 
 
 def command(*paths: str, depth: Depth = Depth.LISTED) -> Callable[[], object]:
-    return quietly(sys.executable, "-m", "doctor", "binary", "--json", "--places", depth.value, *paths)
+    return quietly(sys.executable, "-m", "doctor", "binary", "--places", depth.value, *paths)
 
 
 def one_file(path: str, tool: str, rounds: int) -> tuple[float, float]:
@@ -158,7 +158,7 @@ def peak(site: str, depth: Depth) -> str:
         "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    words = [sys.executable, "-m", "doctor", "binary", "--json", "--places", depth.value, site]
+    words = [sys.executable, "-m", "doctor", "binary", "--places", depth.value, site]
     run = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
     return f"{int(run.stdout) / 1024:.0f} MB"
 

@@ -24,6 +24,8 @@ KEPT = 4
 """Automata kept in the cache: each change of the knowledge makes another."""
 REACH = 400
 """Bytes before the end of a match within which a pattern's own text is thought to lie."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Something the automaton looks for, and the patterns that are tried where it is found."""

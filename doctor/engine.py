@@ -169,7 +169,8 @@ def _report(
     snapshot: Snapshot, outcomes: list[Outcome], found: list[Finding], base: Base, patterns: Patterns
 ) -> Report:
     facts = parse(snapshot)
-    found = found + list(_said(snapshot, facts, base, patterns))
+    said = list(_said(snapshot, facts, base, patterns))
+    found = [*(_weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
     target = snapshot.target
     examined = bool(facts.container) if target.container else any(one.state in ("passed", "found") for one in outcomes)
@@ -186,6 +187,17 @@ def _report(
         corrected=correct(diagnoses.ranked, facts),
         examined=examined,
     )
+
+
+def _weighed(finding: Finding, said: list[Finding]) -> Finding:
+    """What the image's files lack counts where the container's own words say the same.
+
+    An image holds many programs, and the container ran one: a library that another misses is a note beside the cause.
+    """
+    alone = finding.fault not in {other.fault for other in said}
+    if alone and finding.fault.startswith("lib-") and all(item.source == "image" for item in finding.evidence):
+        return replace(finding, sure="possible", severity="note")
+    return finding
 
 
 def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:

@@ -337,7 +337,8 @@ def _names(gpus: Sequence[Gpu]) -> str:
 def _line(engine: str, image: str) -> RunLine:
     return RunLine(
         engine=engine, image=image, name="", command=(), entrypoint=(), environment={}, gpus="", runtime="",
-        devices=(), groups=(), volumes=(), ports=(), user="", working_dir="", network="", ipc="", pid="", shm_size=0, memory=0,
+        devices=(), groups=(), volumes=(), ports=(), user="", working_dir="", network="", ipc="", pid="",
+        shm_size=0, memory=0,
         cpus=0, security=(), cap_add=(), cap_drop=(), ulimits={}, restart="", platform="", flags=("--rm", "-it"),
         rest=(), service="app",
     )  # fmt: skip

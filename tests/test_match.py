@@ -71,7 +71,8 @@ LIBRARY = {"library": "libcudart.so.12"}
         f"日本語のログ {MESSAGE} エラー",
         f"\ufeff{MESSAGE}",
         f'time="2026-11-24T10:00:00Z" level=error msg="{MESSAGE}"',
-        f"time=2026-11-24T10:00:00Z level=ERROR source=server.go:1 msg={MESSAGE}\n" + "time=2026-11-24T10:00:00Z level=INFO x=1;\n" * 20,
+        f"time=2026-11-24T10:00:00Z level=ERROR source=server.go:1 msg={MESSAGE}\n"
+        + "time=2026-11-24T10:00:00Z level=INFO x=1;\n" * 20,
     ],
 )
 def test_however_it_is_pasted(text: str, small: Base) -> None:

@@ -59,6 +59,9 @@ def judge(contents: Contents, gpu: Gpu, driver: str | None = None) -> Verdict:
     mine = "cuda" if gpu.vendor == "nvidia" else "rocm"
     of_vendor = [code for code in contents.code if _has(code, mine)]
     files = tuple(_file(code, gpu, driver, mine) for code in contents.code)
+    if contents.stack == "cpu" and contents.not_examined:
+        because = f"nothing in it is seen to use a GPU, but not all could be read: {contents.not_examined[0]}"
+        return Verdict(gpu, "unknown", because, "", files, ())
     if contents.stack == "cpu":
         return Verdict(gpu, "no", f"the image is CPU-only: {contents.why_stack}", "", files, _cpu_faults(contents))
     if contents.stack not in (mine, "both"):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual import on
 
-from doctor.diagnose import Diagnosis, SetAside
-from doctor.report import Report
 from doctor.tui.blocks import aside_card, cards, diagnosis_card, fixes, gap, note
 from doctor.tui.literal import clean
 from doctor.tui.rows import Cards, Row, Rows
 from doctor.tui.section import SectionScreen
+
+if TYPE_CHECKING:
+    from doctor.diagnose import Diagnosis, SetAside
+    from doctor.report import Report
 
 WIDE = 100
 
@@ -43,6 +46,8 @@ class AnswerScreen(SectionScreen):
         self._show_fix()
 
     def _card(self, item: Diagnosis | SetAside, width: int) -> Sequence[Row]:
+        from doctor.diagnose import SetAside
+
         if isinstance(item, SetAside):
             return aside_card(item, width)
         number = self.answer.diagnoses.index(item) + 1 if self.answer else 1

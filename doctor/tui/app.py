@@ -97,7 +97,7 @@ class DoctorApp(App[int]):
     def on_mount(self) -> None:
         if self._keys_file:
             self._read_keys(self._keys_file)
-        self.jobs.start("load", self, self._load_doctor)
+        self.call_after_refresh(self.jobs.start, "load", self, self._load_doctor)  # draw first
 
     def _load_doctor(self, post: Post, stop: threading.Event) -> None:
         made = self._make()

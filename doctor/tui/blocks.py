@@ -1,20 +1,26 @@
-"""A diagnosis and an entry as blocks to read: prose, evidence, commands, sources. Each knows what copying it means."""
+"""A diagnosis and an entry as blocks to read: prose, evidence, commands, sources. Each knows what copying it means.
+
+The knowledge base is imported where it is used: the first screen is drawn before it is.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from doctor.diagnose import Diagnosis, SetAside
-from doctor.finding import Evidence
-from doctor.knowledge import Cause, Entry, Fix, fill
-from doctor.report import Corrected, Report
 from doctor.text import plain
 from doctor.tui.literal import clean, cut_middle, wrap, wrap_prose
 from doctor.tui.rows import Cards, Row
 from doctor.tui.signs import SIGNS
+
+if TYPE_CHECKING:
+    from doctor.diagnose import Diagnosis, SetAside
+    from doctor.finding import Evidence
+    from doctor.knowledge import Cause, Entry, Fix
+    from doctor.report import Corrected, Report
 
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 GRAVITY = {"error": "blocking", "warning": "degraded", "note": "notice"}
@@ -53,6 +59,16 @@ def title(text: str, style: str = "strong") -> Block:
 
 def note(text: str, indent: str = " ") -> Block:
     return Block(lambda width: [((indent + piece, "muted"),) for piece in wrap(clean(text), width - len(indent) - 1)])
+
+
+def labelled(label: str, text: str) -> Block:
+    """A short label and a text beside it."""
+
+    def rows(width: int) -> list[Row]:
+        first, *rest = wrap(clean(text), width - 14)
+        return [((f" {label:<12}", "muted"), (first, "muted")), *(((" " * 13 + piece, "muted"),) for piece in rest)]
+
+    return Block(rows)
 
 
 def gap() -> Block:
@@ -169,6 +185,8 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
 
 
 def _cause(cause: Cause, values: dict[str, str]) -> Iterator[Block]:
+    from doctor.knowledge import fill
+
     yield gap()
     yield title(f"It may be: {fill(cause.title, values)}")
     yield prose(fill(cause.text, values), "   ")
@@ -197,6 +215,8 @@ def _evidence_rows(number: int, one: Evidence, width: int) -> list[Row]:
 
 def fixes(item: Diagnosis, corrected: Corrected | None = None) -> Iterator[Block]:
     """What to do, each command to copy; first of all the person's own command line, corrected."""
+    from doctor.knowledge import fill
+
     if corrected and item.role == "cause":
         yield title("Your own command line, corrected")
         yield note("; ".join(corrected.changes))
@@ -249,6 +269,8 @@ def sources(entry: Entry) -> Iterator[Block]:
 
 def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     """An entry of the knowledge base, to read."""
+    from doctor.knowledge import fill
+
     yield title(fill(entry.title, {}))
     count = len(entry.matchers)
     matchers = f"{count} matcher{'s' if count != 1 else ''}"
@@ -259,11 +281,14 @@ def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
         yield from _cause(cause, {})
     for number, fix in enumerate(entry.fixes, 1):
         yield gap()
-        blank = Fix(
-            title=fill(fix.title, {}), where=fix.where, risk=fix.risk, text=fill(fix.text, {}), when=fix.when,
+        blank = replace(
+            fix,
+            title=fill(fix.title, {}),
+            text=fill(fix.text, {}),
             commands=tuple(fill(one, {}) for one in fix.commands),
-            verify=tuple(fill(one, {}) for one in fix.verify), undo=tuple(fill(one, {}) for one in fix.undo),
-        )  # fmt: skip
+            verify=tuple(fill(one, {}) for one in fix.verify),
+            undo=tuple(fill(one, {}) for one in fix.undo),
+        )
         yield from fix_blocks(blank, number, len(entry.fixes))
     if entry.ask:
         yield gap()

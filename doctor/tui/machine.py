@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from doctor.facts import Facts
 from doctor.text import one_line
+
+if TYPE_CHECKING:
+    from doctor.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)

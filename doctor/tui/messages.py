@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from doctor.check import Check
-from doctor.engine import Event
-from doctor.knowledge import Entry
-from doctor.live import LiveEvent
-from doctor.report import Report
-from doctor.snapshot import Snapshot
+if TYPE_CHECKING:
+    from doctor.check import Check
+    from doctor.engine import Event
+    from doctor.knowledge import Entry
+    from doctor.live import LiveEvent
+    from doctor.report import Report
+    from doctor.snapshot import Snapshot
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""The first screen: which container failed, what the checks say, what is wrong, and what to type."""
+"""The first screen: which container failed, what the checks say, what is wrong, and what to type.
+
+The engine and the facts are imported where they are used: this screen is drawn before they are.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,8 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
-from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady
-from doctor.facts import AREAS, parse
-from doctor.live import CauseFound, ContainersListed, EngineSilent, FailedContainer
-from doctor.report import Outcome, Report
-from doctor.snapshot import Snapshot
-from doctor.tui.answer import AnswerScreen
-from doctor.tui.blocks import Block, cards, gap, note, prose, title
+from doctor.tui.answer import WIDE, AnswerScreen
+from doctor.tui.blocks import Block, cards, gap, labelled, note, prose, title
 from doctor.tui.jobs import Post, iterate
 from doctor.tui.literal import clean, cut, cut_middle, wrap
 from doctor.tui.machine import machine_of
@@ -30,6 +28,10 @@ from doctor.tui.signs import SIGNS
 
 if TYPE_CHECKING:
     from doctor.check import Check
+    from doctor.engine import Event
+    from doctor.live import CauseFound, FailedContainer
+    from doctor.report import Outcome, Report
+    from doctor.snapshot import Snapshot
 
 Shown = Literal["all", "problems", "skipped"]
 NEXT_SHOWN: dict[Shown, Shown] = {"all": "problems", "problems": "skipped", "skipped": "all"}
@@ -130,6 +132,8 @@ class OverviewScreen(AnswerScreen):
 
     @on(EngineTold)
     def _told(self, message: EngineTold) -> None:
+        from doctor.live import CauseFound, ContainersListed, EngineSilent
+
         pane = self.query_one("#subjects", Rows)
         event = message.event
         if isinstance(event, EngineSilent):
@@ -141,6 +145,8 @@ class OverviewScreen(AnswerScreen):
             failed = len(event.failed)
             pane.say(f"{failed} of {event.total} containers failed" if failed else f"none of {event.total} failed")
             made = [Subject("container", one) for one in event.failed]
+            listed = {one.id for one in event.failed}
+            self._causes = {name: cause for name, cause in self._causes.items() if name in listed}
             self._subjects = [*made, Subject("host"), Subject("paste")]
         self._list_subjects()
 
@@ -221,6 +227,9 @@ class OverviewScreen(AnswerScreen):
         self._list_checks()
 
     def _take(self, event: Event) -> None:
+        from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady
+        from doctor.facts import parse
+
         if isinstance(event, ProbeStarted):
             self._looking.add(event.area)
         elif isinstance(event, ProbeFinished):
@@ -324,9 +333,11 @@ class OverviewScreen(AnswerScreen):
             no_gpu = self.app.machine.has_no_gpu and self._examined.kind == "host"
             if no_gpu:
                 found.title = "This machine has no NVIDIA or AMD GPU"
-            found.show(cards(list(self._no_gpu(report) if no_gpu else self._nothing(report))), cursor=0)
+            said = list(self._no_gpu(report) if no_gpu else self._nothing(report))
+            steps = list(self._next_steps(report))
+            found.show(cards([*said, gap(), *steps] if self.app.size.width < WIDE else said), cursor=0)
             fix.title = "Next"
-            fix.show(cards(list(self._next_steps(report))), cursor=0)
+            fix.show(cards(steps), cursor=0)
 
     def _nothing(self, report: Report) -> Iterable[Block]:
         crashed = [one for one in report.outcomes if one.state == "crashed"]
@@ -341,10 +352,8 @@ class OverviewScreen(AnswerScreen):
         yield from _not_looked_at(report)
 
     def _no_gpu(self, report: Report) -> Iterable[Block]:
-        for number, place in enumerate(self.app.machine.looked_at):
-            yield note(place, " " * 13) if number else note(f"Looked at   {place}")
+        yield labelled("Looked at", ", ".join(self.app.machine.looked_at))
         yield from _not_looked_at(report)
-        yield gap()
         yield note(_counts(self._checks))
 
     def _next_steps(self, report: Report) -> Iterable[Block]:
@@ -411,6 +420,8 @@ class OverviewScreen(AnswerScreen):
 
 def check_row(one: Check) -> CheckRow:
     """A check before it ran."""
+    from doctor.facts import AREAS
+
     needs = tuple(dict.fromkeys(AREAS[need.split(".")[0]] for need in one.needs))
     return CheckRow(one.id, one.area, one.says, needs)
 
@@ -432,7 +443,7 @@ def _so_far_card(row: CheckRow, width: int) -> list[Row]:
 
 def _not_looked_at(report: Report) -> Iterable[Block]:
     for number, row in enumerate(report.not_examined):
-        yield note(row, " " * 13) if number else note(f"Not looked  {row}")
+        yield labelled("" if number else "Not looked", row)
 
 
 def _counts(rows: Sequence[CheckRow]) -> str:

@@ -211,6 +211,7 @@ class Rows(ScrollView, can_focus=True):
         if old != new:
             self.refresh()
             self.scroll_to_cursor()
+            self.call_after_refresh(self.scroll_to_cursor)  # again, should the pane not have its size yet
             self.post_message(self.Moved(self, new))
 
     def scroll_to_cursor(self) -> None:

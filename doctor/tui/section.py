@@ -14,15 +14,15 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from doctor.diagnose import Diagnosis
-from doctor.report import Report
-from doctor.snapshot import Snapshot
 from doctor.tui.blocks import Block, fixes
 from doctor.tui.key_line import KeyLine
 from doctor.tui.rows import Cards, Rows
 from doctor.tui.status_line import Sections, StatusLine
 
 if TYPE_CHECKING:
+    from doctor.diagnose import Diagnosis
+    from doctor.report import Report
+    from doctor.snapshot import Snapshot
     from doctor.tui.app import DoctorApp
 
 TOO_SMALL = "Too small to read: widen to 80 × 24, or use `gpu-doctor check`."

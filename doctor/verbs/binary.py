@@ -13,12 +13,10 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor.binary.device_code import Depth
@@ -45,13 +43,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root",
         metavar="DIR",
-        type=Path,
         help="also resolve what the files need, as the dynamic loader would with this folder as its root",
     )
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=("text", "json", "jsonl"), default="text", help="form of the answer")
     group.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
-    group.add_argument("--output", metavar="FILE", type=Path, help="write the answer to a file")
+    group.add_argument("--output", metavar="FILE", help="write the answer to a file")
     group.add_argument("--verbose", action="store_true", help="every place with its images, every version node")
 
 
@@ -66,26 +63,28 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         _write(_as_json(answer.files(), edges), options.output)
     elif options.format == "jsonl":
-        _write((json.dumps(to_json(file)) + "\n" for file in answer.files()), options.output)
+        _write(_as_json_lines(answer.files()), options.output)
     else:
         _write(_as_text(answer, options.verbose, edges), options.output)
     return 3 if answer.damaged else 0
 
 
-def _edges(root: Path, paths: list[str]) -> tuple[Edge, ...]:
+def _edges(root: str, paths: list[str]) -> tuple[Edge, ...]:
     """What the files load below the root. Raises UsageError for a file that is not below it."""
     # Imported here: without --root the loader and the facts would be half of the command's time.
+    from pathlib import Path
+
     from doctor.loader.resolve import resolve
     from doctor.tree import DirectoryTree
 
-    top = root.resolve()
+    top = Path(root).resolve()
     if not top.is_dir():
-        raise UsageError(f"--root {one_line(str(root))} is no folder")
+        raise UsageError(f"--root {one_line(root)} is no folder")
     inside = []
     for path in paths:
         place = Path(path).resolve()
         if not place.is_relative_to(top):
-            raise UsageError(f"{one_line(path)} is not below --root {one_line(str(root))}")
+            raise UsageError(f"{one_line(path)} is not below --root {one_line(root)}")
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
         inside += [f"/{file.relative_to(top)}" for file in files if file.is_file() and not file.is_symlink()]
     return resolve(DirectoryTree(top), inside, {}).edges
@@ -154,24 +153,34 @@ class _Answer:
                 raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
 
 
-def _write(pieces: Iterable[str], output: Path | None) -> None:
+def _write(pieces: Iterable[str], output: str | None) -> None:
     if output is None:
         for piece in pieces:
             sys.stdout.write(piece)
         sys.stdout.flush()
         return
-    part = output.with_name(output.name + ".part")
+    part = output + ".part"
     try:
-        with part.open("w", encoding="utf-8") as stream:
+        with open(part, "w", encoding="utf-8") as stream:
             stream.writelines(pieces)
-        part.replace(output)
+        os.replace(part, output)
     except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{one_line(output)} cannot be written: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if os.path.lexists(part):
+            os.unlink(part)
+
+
+def _as_json_lines(files: Iterable[BinaryFile]) -> Iterator[str]:
+    import json
+
+    for file in files:
+        yield json.dumps(to_json(file)) + "\n"
 
 
 def _as_json(files: Iterable[BinaryFile], edges: tuple[Edge, ...] | None) -> Iterator[str]:
+    import json
+
     from doctor.version import __version__
 
     yield f'{{"schema": {json.dumps(SCHEMA)}, "tool_version": {json.dumps(__version__)}, "files": ['

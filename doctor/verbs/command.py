@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from doctor.__main__ import VERBS
@@ -45,10 +43,12 @@ def run(verb: str | None, words: list[str]) -> int:
 
 
 def _unknown(verb: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(verb, VERBS, n=1)
     if near:
         return f"there is no verb {verb!r}; did you mean `gpu-doctor {near[0]}`?"
-    if Path(verb).exists():
+    if os.path.exists(verb):
         return f"there is no verb {verb!r}; to diagnose a log: `gpu-doctor explain {verb}`"
     return f"there is no verb {verb!r}; see `gpu-doctor --help`"
 

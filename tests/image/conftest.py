@@ -27,7 +27,9 @@ def amd(name: str) -> bytes:
     return (FIXTURES / "amd" / name).read_bytes()
 
 
-def tar(files: dict[str, bytes | None], links: dict[str, str] | None = None, hard: dict[str, str] | None = None) -> bytes:
+def tar(
+    files: dict[str, bytes | None], links: dict[str, str] | None = None, hard: dict[str, str] | None = None
+) -> bytes:
     """A layer: files by name, None for a folder; links by target."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:

@@ -163,7 +163,10 @@ def test_a_million_members_stop_at_the_limit() -> None:
     assert "more than 50000" in left_out[0]
 
 
-@pytest.mark.parametrize("data", [b"", b"no tar at all" * 100, b"\0" * 20_000, b"\x1f\x8b\x08garbage", b"\x28\xb5\x2f\xfdgarbage", b"BZh91AY&SY"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no tar at all" * 100, b"\0" * 20_000, b"\x1f\x8b\x08garbage", b"\x28\xb5\x2f\xfdgarbage", b"BZh91AY&SY"],
+)
 def test_what_is_no_layer(data: bytes) -> None:
     entries, _ = read(data)
     assert entries == {}
@@ -206,7 +209,9 @@ def test_unknown_media_type_is_left_out(layout: Layout) -> None:
     assert "unknown media type application/x-made-up" in contents.not_examined[0]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", "[" * 100_000, '[{"Config": 3}]', '[{"Config": "absent.json", "Layers": 5}]'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "not json", "[" * 100_000, '[{"Config": 3}]', '[{"Config": "absent.json", "Layers": 5}]']
+)
 def test_damaged_manifests(text: str, tmp_path: Path) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(tar({"manifest.json": text.encode()}))
@@ -224,7 +229,7 @@ def test_archive_that_is_none(tmp_path: Path) -> None:
 
 def test_hostile_names_in_a_report(tmp_path: Path) -> None:
     """Escapes, newlines and markup in file names reach no output as such."""
-    nasty = "opt/\x1b]52;c;aGk=\x07<b>&\"[/]\n::error::x.so"
+    nasty = 'opt/\x1b]52;c;aGk=\x07<b>&"[/]\n::error::x.so'
     path = tmp_path / "image.tar"
     path.write_bytes(saved([tar({nasty: cuda("mixed.so")})]))
     for form in ("text", "json", "markdown", "sarif", "junit"):

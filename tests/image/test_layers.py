@@ -89,7 +89,9 @@ def test_hard_link_shares_bytes_and_gpu_code() -> None:
 
 
 def test_links_stay_inside() -> None:
-    one = tree(tar({"etc/os-release": b"ID=made"}, {"out": "../../../../etc", "loop": "loop", "abs": "/etc/os-release"}))
+    one = tree(
+        tar({"etc/os-release": b"ID=made"}, {"out": "../../../../etc", "loop": "loop", "abs": "/etc/os-release"})
+    )
     seen = Paths(one)
     assert seen.resolve("/out/os-release") is not None
     found = seen.resolve("/abs")

@@ -41,7 +41,9 @@ def root(tmp_path: Path) -> Path:
         path = tmp_path / "layer.tar"
         path.write_bytes(layer)
         with tarfile.open(path) as archive:
-            archive.extractall(place, filter="fully_trusted") if hasattr(tarfile, "data_filter") else archive.extractall(place)
+            archive.extractall(place, filter="fully_trusted") if hasattr(
+                tarfile, "data_filter"
+            ) else archive.extractall(place)
     (place / "usr/lib/libold.so").unlink()
     return place
 
@@ -58,7 +60,10 @@ def test_every_wrapping_is_the_same_image(root: Path, tmp_path: Path) -> None:
     exported = tmp_path / "exported.tar"
     with tarfile.open(exported, "w") as tape:
         tape.add(root, arcname=".")
-    found = {place: same(look(place)) for place in (archive, f"archive://{archive}:made:1", packed, f"archive://{squeezed}", exported)}
+    found = {
+        place: same(look(place))
+        for place in (archive, f"archive://{archive}:made:1", packed, f"archive://{squeezed}", exported)
+    }
     for packing in ("", "+gzip", "+zstd"):
         layout = Layout(tmp_path / f"layout{packing}")
         layout.image(LAYERS, packing)

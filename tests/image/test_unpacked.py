@@ -33,7 +33,9 @@ def data() -> bytes:
 
 
 @pytest.mark.parametrize("pack", [lambda data: gzip.compress(data, 6), members, zstd, frames])
-def test_any_place_gives_the_same_bytes(pack: Callable[[bytes], bytes], data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_place_gives_the_same_bytes(
+    pack: Callable[[bytes], bytes], data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SPACING", 100_000)
     monkeypatch.setattr(module, "POINTS", 8)
     source, _ = unpacked(Memory(pack(data)), Examination(), at_once=True)

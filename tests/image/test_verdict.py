@@ -27,7 +27,9 @@ def image(tmp_path: Path, *layers: bytes, env: tuple[str, ...] = ()) -> Contents
     return examine(str(path), "linux/amd64", Examination())
 
 
-def made(*code: Code, stack: str = "cuda", versions: tuple[Version, ...] = (), environment: dict[str, str] | None = None) -> Contents:
+def made(
+    *code: Code, stack: str = "cuda", versions: tuple[Version, ...] = (), environment: dict[str, str] | None = None
+) -> Contents:
     return Contents(
         reference="made", how_read="", digest="", platform="linux/amd64", size=1, files=1, distribution="", glibc="2.36",
         musl="", stack=stack, why_stack="by its files", versions=versions,  # type: ignore[arg-type]
@@ -36,7 +38,13 @@ def made(*code: Code, stack: str = "cuda", versions: tuple[Version, ...] = (), e
     )  # fmt: skip
 
 
-def core(*cubin: str, ptx: tuple[tuple[str, str], ...] = (), gfx: tuple[str, ...] = (), file: str = "/torch/lib/libtorch_cuda.so", owner: str = "torch") -> Code:
+def core(
+    *cubin: str,
+    ptx: tuple[tuple[str, str], ...] = (),
+    gfx: tuple[str, ...] = (),
+    file: str = "/torch/lib/libtorch_cuda.so",
+    owner: str = "torch",
+) -> Code:
     return Code(file, cubin, ptx, gfx, owner, "core")
 
 
@@ -55,7 +63,9 @@ def test_torch_for_cuda_on_21_gpus(name: str, runs: str) -> None:
     assert judge(made(TORCH_25), gpu(name)).runs == runs
 
 
-ROCM_64 = core(gfx=("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1200", "gfx1201"))
+ROCM_64 = core(
+    gfx=("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1200", "gfx1201")
+)
 
 
 @pytest.mark.parametrize(("name", "runs"), [("gfx906", "yes"), ("MI250X", "yes"), ("MI300X", "yes"), ("gfx1100", "yes"), ("gfx1201", "yes"),
@@ -63,7 +73,9 @@ ROCM_64 = core(gfx=("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030",
 def test_torch_for_rocm(name: str, runs: str) -> None:
     verdict = judge(made(ROCM_64, stack="rocm"), gpu(name))
     assert verdict.runs == runs
-    assert verdict.faults == {"yes": (), "no": ("amd-no-kernel-image",), "wrong-vendor": ("framework-wrong-vendor",)}[runs]
+    assert (
+        verdict.faults == {"yes": (), "no": ("amd-no-kernel-image",), "wrong-vendor": ("framework-wrong-vendor",)}[runs]
+    )
 
 
 def test_ptx_is_compiled_when_the_driver_reads_it() -> None:
@@ -118,7 +130,9 @@ def test_driver_too_old() -> None:
     assert judge(contents, gpu("A100"), "525.60.13").runs == "yes"
     verdict = judge(contents, gpu("A100"), "470.57.02")
     assert (verdict.runs, verdict.faults) == ("no", ("cuda-driver-too-old",))
-    bridged = judge(replace(contents, compat=("/usr/local/cuda/compat/libcuda.so.550.54.15",)), gpu("A100"), "470.57.02")
+    bridged = judge(
+        replace(contents, compat=("/usr/local/cuda/compat/libcuda.so.550.54.15",)), gpu("A100"), "470.57.02"
+    )
     assert bridged.runs == "unknown"
     values = next(iter(findings(contents, [verdict], "470.57.02"))).values
     assert (values["cuda"], values["driver"]) == ("12.4", "470.57.02")
@@ -138,20 +152,41 @@ def test_nvidia_require_cuda(required: str, driver: str, unmet: str) -> None:
 
 
 def test_cuda_torch_in_an_image(tmp_path: Path) -> None:
-    contents = image(tmp_path, torch_layer("2.5.1+cu124", cuda("mixed.so"), "12.4"), env=("CUDA_VERSION=11.8.0", "TOKEN=secret"))
+    contents = image(
+        tmp_path, torch_layer("2.5.1+cu124", cuda("mixed.so"), "12.4"), env=("CUDA_VERSION=11.8.0", "TOKEN=secret")
+    )
     assert contents.stack == "cuda"
     assert contents.version("cuda") == "12.4"
-    assert [(one.name, one.version, one.build, one.built_for) for one in contents.frameworks] == [("torch", "2.5.1+cu124", "cuda", "12.4")]
+    assert [(one.name, one.version, one.build, one.built_for) for one in contents.frameworks] == [
+        ("torch", "2.5.1+cu124", "cuda", "12.4")
+    ]
     assert contents.environment == {"CUDA_VERSION": "11.8.0"}
     # cuda/cuobjdump.json: sm_80, sm_86, sm_90a, PTX for 8.0 and 9.0a.
-    told = {name: judge(contents, gpu(name)).runs for name in ("A100", "RTX 3090", "L4", "H100", "RTX 5090", "T4", "MI300X")}
-    assert told == {"A100": "yes", "RTX 3090": "yes", "L4": "yes", "H100": "yes", "RTX 5090": "jit", "T4": "no", "MI300X": "wrong-vendor"}
+    told = {
+        name: judge(contents, gpu(name)).runs for name in ("A100", "RTX 3090", "L4", "H100", "RTX 5090", "T4", "MI300X")
+    }
+    assert told == {
+        "A100": "yes",
+        "RTX 3090": "yes",
+        "L4": "yes",
+        "H100": "yes",
+        "RTX 5090": "jit",
+        "T4": "no",
+        "MI300X": "wrong-vendor",
+    }
 
 
 def test_image_named_cuda_with_a_cpu_only_torch(tmp_path: Path) -> None:
     """CUDA's own libraries and variables are in it, and yet nothing uses them."""
-    toolkit = tar({"usr/local/cuda/lib64/libcublas.so.12": cuda("mixed.so"), "usr/local/cuda/version.json": b'{"cuda": {"version": "12.4.1"}}'})
-    contents = image(tmp_path, toolkit, torch_layer("2.5.1+cpu", None), env=("CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4"))
+    toolkit = tar(
+        {
+            "usr/local/cuda/lib64/libcublas.so.12": cuda("mixed.so"),
+            "usr/local/cuda/version.json": b'{"cuda": {"version": "12.4.1"}}',
+        }
+    )
+    contents = image(
+        tmp_path, toolkit, torch_layer("2.5.1+cpu", None), env=("CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4")
+    )
     assert contents.stack == "cpu"
     assert contents.version("cuda") == "12.4.1"
     verdict = judge(contents, gpu("A100"))
@@ -161,15 +196,21 @@ def test_image_named_cuda_with_a_cpu_only_torch(tmp_path: Path) -> None:
 
 
 def test_kernel_objects_of_rocm(tmp_path: Path) -> None:
-    objects = {f"opt/rocm/lib/rocblas/library/Kernels_{name}.hsaco": amd(f"o_{name}.hsaco") for name in ("gfx1010", "gfx1030")}
+    objects = {
+        f"opt/rocm/lib/rocblas/library/Kernels_{name}.hsaco": amd(f"o_{name}.hsaco") for name in ("gfx1010", "gfx1030")
+    }
     contents = image(tmp_path, tar({**objects, "opt/rocm/.info/version": b"6.4.1-83\n"}))
     assert contents.stack == "rocm"
     assert contents.version("rocm") == "6.4.1"
-    assert [(one.file, set(one.gfx), one.role) for one in contents.code] == [("/opt/rocm/lib/rocblas/library/*", {"gfx1010", "gfx1030"}, "vendor")]
+    assert [(one.file, set(one.gfx), one.role) for one in contents.code] == [
+        ("/opt/rocm/lib/rocblas/library/*", {"gfx1010", "gfx1030"}, "vendor")
+    ]
 
 
 def test_no_gpu_code_at_all(tmp_path: Path) -> None:
-    contents = image(tmp_path, tar({"etc/alpine-release": b"3.20.1\n", "lib/apk/db/installed": b"P:musl\nV:1.2.5-r0\n\n"}))
+    contents = image(
+        tmp_path, tar({"etc/alpine-release": b"3.20.1\n", "lib/apk/db/installed": b"P:musl\nV:1.2.5-r0\n\n"})
+    )
     assert (contents.stack, contents.musl, contents.distribution) == ("cpu", "1.2.5", "Alpine Linux 3.20.1")
     assert judge(contents, gpu("A100")).faults == ()
 
@@ -181,11 +222,17 @@ def test_driver_files_stubs_and_compat(tmp_path: Path) -> None:
         "usr/lib/x86_64-linux-gnu/libcudart.so.12.4.127": b"",
     })  # fmt: skip
     contents = image(tmp_path, layer, env=("LD_LIBRARY_PATH=/usr/local/cuda/lib64/stubs",))
-    assert contents.baked == ("/usr/lib/x86_64-linux-gnu/libcuda.so.550.54.15", "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.54.15")
+    assert contents.baked == (
+        "/usr/lib/x86_64-linux-gnu/libcuda.so.550.54.15",
+        "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.54.15",
+    )
     assert contents.compat == ("/usr/local/cuda/compat/libcuda.so.550.54.15",)
     assert contents.stubs == ("/usr/local/cuda/lib64/stubs/libcuda.so",)
     assert contents.version("cuda") == "12.4"
-    assert {one.fault for one in findings(contents, ())} == {"nvidia-hook-mount-conflict", "cuda-compat-library-conflict"}
+    assert {one.fault for one in findings(contents, ())} == {
+        "nvidia-hook-mount-conflict",
+        "cuda-compat-library-conflict",
+    }
     assert not image(tmp_path, layer).stubs
 
 

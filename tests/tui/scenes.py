@@ -57,7 +57,7 @@ async def settle(app: DoctorApp, pilot: Pilot[Any]) -> None:
     while quiet < 6 and loop.time() < end:
         await asyncio.sleep(0.005)
         held = isinstance(app._doctor, Recorded) and app._doctor.holding
-        working = app.jobs.busy(*(("examine",) if held else ()))
+        working = app._doctor is None or app.jobs.busy(*(("examine",) if held else ()))
         quiet = 0 if working or has_messages(app) else quiet + 1
     for widget in app.screen.query(Input):
         widget.cursor_blink = False
