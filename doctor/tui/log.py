@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
 
 from doctor.errors import UsageError
 from doctor.report import Report
@@ -428,7 +428,7 @@ class LogScreen(AnswerScreen):
                 self._draw()
             else:
                 self.query_one("#found", Rows).focus()
-        elif self.query_one("#filter", Input).has_class("-open") or self.maximized is not None:
+        elif self.filter_field is not None or self.maximized is not None:
             super().action_back()
         elif field.display:
             field.focus()

@@ -67,7 +67,6 @@ class SectionScreen(Screen[None]):
         with Container(id="body"):
             yield from self.body()
         yield Static(TOO_SMALL, id="too-small", markup=False)
-        yield Input(id="filter", placeholder="words to look for, then Enter; Esc clears", classes="bar")
         yield KeyLine()
 
     def body(self) -> Iterable[Widget]:
@@ -168,10 +167,21 @@ class SectionScreen(Screen[None]):
         if self.report:
             self.app.push_screen(ExportDialog(self.report))
 
+    @property
+    def filter_field(self) -> Input | None:
+        """The field of the filter, while there is one.
+
+        It is mounted when it is asked for: an Input on the first screen looks for the app's screen before there is one
+        (Textual 8.2 on Python 3.12 and later, which start tasks at once).
+        """
+        return self.query("#filter").first(Input) if self.query("#filter") else None
+
     def action_filter(self) -> None:
-        bar = self.query_one("#filter", Input)
-        bar.add_class("-open")
-        bar.focus()
+        field = self.filter_field
+        if field is None:
+            field = Input(id="filter", placeholder="words to look for, then Enter; Esc clears", classes="bar")
+            self.mount(field, before="#keys")
+        field.focus()
 
     @on(Input.Changed, "#filter")
     def _filter_typed(self, event: Input.Changed) -> None:
@@ -184,11 +194,11 @@ class SectionScreen(Screen[None]):
         self._close_filter(keep=bool(event.value))
 
     def _close_filter(self, keep: bool) -> None:
-        bar = self.query_one("#filter", Input)
-        bar.set_class(keep, "-open")
-        if not keep:
-            bar.value = ""
+        field = self.filter_field
         self.focus_first()
+        if field is not None and not keep:
+            field.remove()
+            self.filter_rows("")
 
     def focus_first(self) -> None:
         """Give the focus to the pane that matters most."""
@@ -201,10 +211,9 @@ class SectionScreen(Screen[None]):
             self.maximize(self.focused)
 
     def action_back(self) -> None:
-        bar = self.query_one("#filter", Input)
         if self.maximized is not None:
             self.minimize()
-        elif bar.has_class("-open"):
+        elif self.filter_field is not None:
             self._close_filter(keep=False)
         elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()

@@ -450,3 +450,13 @@ async def test_a_resize_changes_the_form() -> None:
         assert "tab: next" in screen_text(app)
         await play(app, pilot, ["tab"])
         assert "NVRM version" in screen_text(app)
+
+
+async def test_the_first_screen_is_mounted_without_a_text_field() -> None:
+    """An Input there asks for the app's screen before there is one, where tasks start at once (Python 3.12 and later)."""
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        assert not app.screen.query(Input)
+        await play(app, pilot, ["slash"])
+        assert isinstance(app.screen.focused, Input)
+        await play(app, pilot, ["escape"])
+        assert not app.screen.query(Input)
