@@ -32,10 +32,13 @@ FRONT_KEYS = {
     "title", "area", "severity", "yields_to", "explains", "corrects", "codes", "words", "reviewed", "retired",
     "extends", "match",
 }  # fmt: skip
-MATCH_KEYS = {"line", "not", "near", "within", "unless", "sure", "severity", "values"}
+PATTERN_KEYS = ("line", "not", "near", "unless")
+MATCH_KEYS = {*PATTERN_KEYS, "within", "sure", "severity", "values"}
 ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 FENCE = re.compile(r"(`{3,})(.*)")
 # Not within doubled braces: those are the templates of `docker --format`.
+SHARED = re.compile(r"\(\?&(\w+)\)")
+"""A part of a pattern that knowledge/shared.toml names, written as Perl writes the call of a named group."""
 BLANK = re.compile(r"(?<!\{)\{([a-z_]+)(?:\|([^{}]*))?\}(?!\})")
 
 
@@ -248,12 +251,16 @@ def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tupl
                 )
         if not isinstance(table.get("line"), str):
             raise EntryError(f"{file}:{at}: expected line = '''pattern''' in [[match]]")
+        for key in PATTERN_KEYS:
+            if not isinstance(table.get(key, ""), str):
+                raise EntryError(f"{file}:{at}: {key} is a pattern between ''' and '''")
         if table.get("sure") not in SURENESS:
             raise EntryError(f'{file}:{at}: expected sure = "certain", "likely" or "possible" in [[match]]')
         if "severity" in table and table["severity"] not in SEVERITY_OF:
             raise EntryError(f"{file}:{at}: severity is one of {', '.join(SEVERITY_OF)}")
         if table["line"].startswith((".*", ".+")):
             raise EntryError(f"{file}:{at}: a pattern is searched for; it must not start with {table['line'][:2]}")
+        table = {**table, **{key: _spelt_out(table[key], file, at) for key in PATTERN_KEYS if key in table}}
         values = table.get("values", {})
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             raise EntryError(f"{file}:{at}: values is a table of strings")
@@ -271,6 +278,26 @@ def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tupl
             )
         )
     return tuple(made)
+
+
+def _spelt_out(pattern: str, file: str, at: int) -> str:
+    """The pattern with the shared parts in the place of their names."""
+
+    def part(found: re.Match[str]) -> str:
+        if found.group(1) not in shared_parts():
+            raise EntryError(f"{file}:{at}: unknown part {found.group()}; known: {', '.join(shared_parts())}")
+        return f"(?:{shared_parts()[found.group(1)]})"
+
+    return SHARED.sub(part, pattern)
+
+
+@cache
+def shared_parts() -> dict[str, str]:
+    """Parts of patterns that entries call by name."""
+    from importlib.resources import files
+
+    parts: dict[str, str] = tomllib.loads(files("knowledge").joinpath("shared.toml").read_text(encoding="utf-8"))
+    return parts
 
 
 def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[_Section]]:

@@ -41,7 +41,8 @@
 Patterns are RE2 (no look-around, no back-references), case-sensitive unless `(?i)`, searched in one line that has
 lost its colours, timestamps and service prefixes, whose quotes are plain ASCII ones and whose HTML entities are
 resolved. Each must contain a literal text of at least four characters; longer is better. A matcher states what
-makes the fault certain, as the program prints it; it does not memorise a log.
+makes the fault certain, as the program prints it; it does not memorise a log. What many patterns share stands in
+shared.toml, and (?&name) calls it.
 
 In titles, prose and commands `{name|fallback}` is filled with a value; without a fallback an unknown value leaves
 the blank `<name>`. `<like this>` is for the reader to fill; in prose it may stand only in `code`.

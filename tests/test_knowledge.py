@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from doctor.knowledge import EntryError, fill, load, parse_entry, shipped
+from doctor.knowledge import EntryError, fill, load, parse_entry, shared_parts, shipped
 from doctor.logs import explain_text, run_examples
 from doctor.match import patterns_of
 
@@ -105,6 +106,8 @@ def test_a_whole_entry() -> None:
         ("line = '''the", "line = '''.*the", 6, "must not start"),
         ("line = ", "lime = ", 6, "unknown key 'lime'"),
         ("The thing broke. Write `<thing>`", "The thing broke. Write <thing>", 11, "may stand only in `code`"),
+        ("line = '''the", "not = 5\nline = '''the", 6, "not is a pattern"),
+        ("line = '''the", "unless = '''(?&hop)'''\nline = '''the", 6, "unknown part (?&hop)"),
         ("## Ask", "## Aks", 41, "unknown section 'Aks'"),
         ("where: host", "were: host", 21, "expected labels"),
         ("risk: restart", "risk: some", 21, "expected `where"),
@@ -119,6 +122,13 @@ def test_mistakes_are_told_with_their_line(old: str, new: str, line: int, words:
     assert str(told.value).startswith(f"our-thing.md:{line}: ")
     assert words in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_parts_that_entries_share_are_called_by_name() -> None:
+    called = parse_entry(GOOD.replace("line = ", "unless = '''one|(?&hip)'''\nline = "), "our-thing.md")
+    assert called.matchers[0].unless == f"one|(?:{shared_parts()['hip']})"
+    for text in ("RuntimeError: HIP error: out of memory", "/opt/rocm/lib/librccl.so.1"):
+        assert re.search(shared_parts()["hip"], text)
 
 
 def test_a_file_name_that_is_no_id() -> None:
