@@ -8,19 +8,15 @@ Anything else is an error that names the file and the line.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from doctor.finding import SURENESS, Severity, Sureness
+import tomli
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from doctor.finding import SURENESS, Severity, Sureness
 
 Where = Literal["host", "container", "dockerfile", "compose", "cluster"]
 Risk = Literal["safe", "restart", "reboot", "destructive"]
@@ -191,8 +187,8 @@ def _front_matter(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
     except ValueError:
         raise EntryError(f"{file}:1: the front matter has no closing +++") from None
     try:
-        return tomllib.loads("\n".join(lines[1:end])), end + 1
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads("\n".join(lines[1:end])), end + 1
+    except tomli.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         at = int(found.group(1)) + 1 if found else 2
         raise EntryError(f"{file}:{at}: front matter is not TOML: {error}") from None
@@ -241,9 +237,9 @@ def _entry(front: dict[str, Any], identity: str, file: str, lines: list[str], pr
 
 def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tuple[Matcher, ...]:
     made = []
-    at = 0
-    for table in tables:
-        at = _at(lines, "[[match]]", at)
+    places = [n for n, line in enumerate(lines, 1) if line.lstrip().startswith("[[match]]")]
+    for number, table in enumerate(tables):
+        at = places[number] if number < len(places) else 1
         for key in table:
             if key not in MATCH_KEYS:
                 raise EntryError(
@@ -296,7 +292,7 @@ def shared_parts() -> dict[str, str]:
     """Parts of patterns that entries call by name."""
     from importlib.resources import files
 
-    parts: dict[str, str] = tomllib.loads(files("knowledge").joinpath("shared.toml").read_text(encoding="utf-8"))
+    parts: dict[str, str] = tomli.loads(files("knowledge").joinpath("shared.toml").read_text(encoding="utf-8"))
     return parts
 
 

@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from typing import Any
+
+import tomli
 
 from doctor.facts import cdi
 from doctor.facts.cdi import CdiSpec
 from doctor.facts.read import is_there, lines_of, text_of
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CONFIG = "/etc/nvidia-container-runtime/config.toml"
 DAEMON = ("/etc/docker/daemon.json", "~/.config/docker/daemon.json")
@@ -143,9 +139,9 @@ def _read(snapshot: Snapshot, path: str) -> str | Unknown | None:
 
 def _toml(text: str, path: str) -> dict[str, Any] | Broken:
     try:
-        content: dict[str, Any] = tomllib.loads(text)
+        content: dict[str, Any] = tomli.loads(text)
         return content
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         return Broken(path, str(error))
 
 

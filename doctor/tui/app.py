@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -126,12 +125,10 @@ class DoctorApp(App[int]):
 
     def _read_keys(self, path: Path) -> None:
         """The person's own keys: a TOML file of `binding-id = "keys"`."""
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
+        import tomli
+
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomli.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:

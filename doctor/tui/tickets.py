@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tomli
+
 from doctor.diagnose import Diagnosis
 from doctor.errors import UsageError
 from doctor.report import Report
 from doctor.text import plain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from doctor.live import Doctor
@@ -149,7 +145,7 @@ def _gravity(ticket: Ticket) -> tuple[int, int]:
 def load_states(folder: Path) -> dict[str, State]:
     """How far each answer is, from the folder's own file. What cannot be read there is open."""
     try:
-        content = tomllib.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        content = tomli.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     tickets = content.get("tickets")
