@@ -130,6 +130,34 @@ def test_a_node_is_described_and_not_opened(tmp_path: Path) -> None:
     assert null["mode"] == stat.S_IMODE(os.stat("/dev/null").st_mode)
 
 
+def test_no_link_leads_out_of_another_root(tmp_path: Path) -> None:
+    """An absolute link, `..` and a link in the middle of a path are followed as the system under the root would."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (outside / "cdi").mkdir(parents=True)
+    (outside / "secret").write_text("planted")
+    (outside / "cdi" / "nvidia.yaml").write_text("planted")
+    (root / "etc").mkdir(parents=True)
+    (root / "run" / "cdi").mkdir(parents=True)
+    (root / "run" / "cdi" / "nvidia.yaml").write_text("own")
+    (root / "etc" / "absolute").symlink_to(outside / "secret")
+    (root / "etc" / "climbing").symlink_to("../../outside/secret")
+    (root / "etc" / "cdi").symlink_to(outside / "cdi")
+    (root / "etc" / "loop").symlink_to("loop")
+    (root / "var").mkdir()
+    (root / "var" / "run").symlink_to("/run")
+    system = System(str(root))
+    for path in ("/etc/absolute", "/etc/climbing", "/etc/cdi/nvidia.yaml", "/../outside/secret"):
+        for reading in (system.file(path), system.data(path), system.space(path), system.lines(path, "planted")):
+            assert reading.state == "missing", reading
+    assert system.names("/etc/cdi").state == "missing"
+    assert system.names("/etc/../../outside").state == "missing"
+    assert system.node("/etc/cdi/nvidia.yaml").state == "missing"
+    assert system.file("/etc/loop").state == "failed"
+    assert system.file("/var/run/cdi/nvidia.yaml").text == "own", "a link inside is followed"
+    assert system.names("/var/run/cdi").text == "nvidia.yaml"
+    assert json.loads(system.node("/etc/absolute").text)["link"] == str(outside / "secret"), "it is told, not followed"
+
+
 def test_another_root_runs_no_commands(tmp_path: Path) -> None:
     assert System(str(tmp_path)).command("true").state == "missing"
 

@@ -7,6 +7,7 @@ secrets before it exists.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from typing import IO, Any
 from doctor.redact import Redactor
 from doctor.snapshot import Reading, State
 from doctor.text import plain
+from doctor.tree import DirectoryTree, Paths
 
 FILE_LIMIT = 1 << 20
 OUTPUT_LIMIT = 2 << 20
@@ -49,6 +51,7 @@ class System:
         self.patience = patience
         """Factor on every time limit."""
         self.redactor = redactor or Redactor()
+        self._own = threading.local()
 
     def reading(
         self,
@@ -74,8 +77,28 @@ class System:
         )
 
     def below(self, path: str) -> Path:
-        """The path under the root. Symbolic links are not resolved here."""
-        return self.root / path.lstrip("/")
+        """The place of a path: links lead where the system under `root` would be led, never out of it.
+
+        Raises OSError: FileNotFoundError for what is not there, whatever kept us from looking otherwise.
+        """
+        if self.live:
+            return Path(path)
+        found = self._paths().resolve(path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.root / found.path.lstrip("/")
+
+    def _entry(self, path: str) -> Path:
+        """The place of what stands at a path itself: a link as the last part is not followed."""
+        folder, _, name = path.rpartition("/")
+        return self.below(folder or "/") / name
+
+    def _paths(self) -> Paths:
+        """Probes run side by side, and a tree serves one thread."""
+        if not hasattr(self._own, "paths"):
+            self._own.paths = Paths(DirectoryTree(self.root))
+        paths: Paths = self._own.paths
+        return paths
 
     def file(self, path: str, limit: int = FILE_LIMIT) -> Reading:
         """A regular file's text, up to `limit` bytes."""
@@ -129,8 +152,8 @@ class System:
     def node(self, path: str) -> Reading:
         """What stands at a path, as JSON: kind, mode, uid, gid, major, minor, link, size. Nothing is opened."""
         key = f"node:{path}"
-        place = self.below(path)
         try:
+            place = self._entry(path)
             found = os.lstat(place)
             link = os.readlink(place) if stat.S_ISLNK(found.st_mode) else None
         except OSError as error:
@@ -162,14 +185,6 @@ class System:
             "free_inodes": found.f_favail,
         }
         return self.reading(key, "ok", json.dumps(content, sort_keys=True))
-
-    def link(self, path: str) -> Reading:
-        """Where a symbolic link points."""
-        key = f"link:{path}"
-        try:
-            return self.reading(key, "ok", os.readlink(self.below(path)))
-        except OSError as error:
-            return self._no(key, error)
 
     def command(self, *argv: str, seconds: float = COMMAND_SECONDS, keep: str = "") -> Reading:
         """Run a command that only reads, without a shell, in its own process group.

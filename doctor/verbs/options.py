@@ -131,6 +131,8 @@ def examine(
     for name in options.log:
         if not os.access(name, os.R_OK):
             raise UsageError(f"--log {name}: there is no such file, or it cannot be read")
+    if not os.path.isdir(options.root):
+        raise UsageError(f"--root {options.root}: no such folder")
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
     target = Target(options.container, image, tuple(options.log), options.root)
     progress = _Progress(sys.stderr.isatty() and not options.quiet)
