@@ -25,25 +25,28 @@ SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("token", re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}")),
     (
         "token",
-        re.compile(r"\b(?:hf|nvapi|sk|glpat|xox[abprs]|npm|pypi|dop_v1|ghs|gho|ghp|ghu|ghr)[_-][\w-]{16,}"),
+        re.compile(r"\b(?:hf|nvapi|sk|glpat|xox[abprs]|npm|pypi|dop_v1|dckr_pat|ghs|gho|ghp|ghu|ghr)[_-][\w-]{16,}"),
     ),
     ("token", re.compile(r"\bgithub_pat_\w{20,}")),
     ("key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
     ("key", re.compile(r"\bAIza[\w-]{30,}")),
+    ("token", re.compile(r"\bya29\.[\w-]{20,}|(?<=hooks\.slack\.com/services/)[\w/]+|(?<=[?&;]sig=)[\w%+/=-]+")),
     ("password", re.compile(r"(?<=://)[^\s/:@]{1,256}:[^\s/@]{1,512}(?=@)")),
     ("token", re.compile(r"(?i)(?<=\bbearer )[\w.~+/=-]{8,}|(?<=\bbasic )[\w+/=]{8,}")),
 )
-# NAME=value, "name": "value", --name value, where the name says that the value is secret.
-ASSIGNED = re.compile(
-    r"""(?ix)
-    \b(
-      [\w.-]{0,64}?(?:(?P<sure>passwd|password|passphrase|secret|private[_-]?key|access[_-]?key|api[_-]?key|credential)
-        |token|auth(?:orization)?|cookie|session[_-]?key)
-      s?(?:[_-][\w-]{0,32})?["']?\s*(?:=|:\s?|\s(?=\S{8,}\s*$))\s*["']?
-    )
-    (?!\s|<)([^\s"',;}&]{3,4096})
-    """
-)
+NAMES = r"""
+    (?:(?P<sure>passwd|password|passphrase|secret|private[_-]?key|access[_-]?key|account[_-]?key|api[_-]?key|credential)
+      |token|auth(?:orization)?|cookie|session[_-]?key|signature|pass(?==))
+    s?(?:[_-][\w-]{0,32})?
+"""
+# Up to its closing quote where it is quoted, with the quotes of JSON within JSON.
+VALUE = r"""
+    (?P<quote>\\*["'])?(?!\s|<|-)(?P<value>(?(quote)(?:(?!(?P=quote))[^\n]){3,4096}|[^\s"',;}&\\]{3,4096}))
+"""
+# NAME=value, "name": "value", where the name says that the value is secret.
+ASSIGNED = re.compile(rf"""(?ix) \b(?P<name>[\w.-]{{0,64}}?{NAMES}\\*["']?\s*(?:=|:|%3[ad]|\s(?=\S{{8,}}\s*$))\s*) {VALUE}""")
+# --name value and "--name", "value", as on a command line.
+OPTION = re.compile(rf"""(?ix) (?<![\w-])(?P<name>--[\w.-]{{0,64}}?{NAMES}(?:\\*["'],)?\s+) {VALUE}""")
 NOT_SECRET = re.compile(
     r"(?i)^(?:true|false|null|none|yes|no|\d{1,6}|required|optional|disabled|enabled|failed|error)$"
 )
@@ -91,7 +94,7 @@ class Redactor:
         """The text without keys, tokens and passwords."""
         for kind, pattern in SECRETS:
             text = pattern.sub(lambda found, kind=kind: self._hidden(kind, found.group()), text)  # type: ignore[misc]
-        return ASSIGNED.sub(self._assigned, text)
+        return OPTION.sub(self._assigned, ASSIGNED.sub(self._assigned, text))
 
     def identities(self, text: str) -> str:
         """The text without host, user, addresses, serial numbers and private registries."""
@@ -116,12 +119,12 @@ class Redactor:
         return f"<{kind}>"
 
     def _assigned(self, found: re.Match[str]) -> str:
-        name, value = found.group(1), found.group(3)
-        worded = value.isalpha() and (value.islower() or value.istitle()) and not found.group("sure")
+        name, value, quote = found["name"], found["value"], found["quote"] or ""
+        worded = value.isalpha() and (value.islower() or value.istitle()) and not found["sure"]
         if worded or NOT_SECRET.match(value) or value.startswith(("/", "<", "$", "%", "{")):
             return found.group()
         self.counts["secret"] += 1
-        return f"{name}<secret>"
+        return f"{name}{quote}<secret>"
 
     def _token(self, kind: str, name: str) -> str:
         self.counts[kind] += 1

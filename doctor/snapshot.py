@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import stat
+import tempfile
 import zlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -111,17 +113,33 @@ def dump(snapshot: Snapshot) -> bytes:
 
 
 def save(snapshot: Snapshot, path: Path, overwrite: bool = False) -> None:
-    """Write a snapshot, readable by its owner alone; follows no link. Raises UsageError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if overwrite else os.O_EXCL)
+    """Write a snapshot whole or not at all, readable by its owner alone; follows no link. Raises UsageError."""
+    demand_free(path, overwrite)
+    written = None
     try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path} exists; choose another name or add --force") from None
+        descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(dump(snapshot))
+        demand_free(path, overwrite)
+        os.replace(written, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(dump(snapshot))
+    finally:
+        if written is not None:
+            Path(written).unlink(missing_ok=True)
+
+
+def demand_free(path: Path, overwrite: bool) -> None:
+    """Only a regular file may be overwritten, and only when that was asked for. Raises UsageError."""
+    try:
+        there = os.lstat(path)
+    except OSError:
+        return  # writing will tell why
+    if not stat.S_ISREG(there.st_mode):
+        kind = "a link, and no link is followed" if stat.S_ISLNK(there.st_mode) else "there and is no regular file"
+        raise UsageError(f"{path} is {kind}; choose another name")
+    if not overwrite:
+        raise UsageError(f"{path} exists; choose another name or add --force")
 
 
 def load(path: Path) -> Snapshot:

@@ -14,6 +14,7 @@ MUST_SURVIVE = (
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
     "/dev/dri/renderD128", "nvcr.io/nvidia/pytorch:24.01-py3", "rocm/pytorch:latest", "Driver Version: 535.104.05",
     "cuda=10.2.0.89", "tokenizer: LlamaTokenizerFast", "max_tokens=4096", "CUDA error: out of memory", "127.0.0.1:8080",
+    "--max-tokens 4096", "--tokenizer mistralai/Mistral-7B", '"--token-file", "/run/secrets/hf"', "bypass=1", "PASS: all_reduce 12.5 GB/s",
     "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234", "nvidia-cublas-cu12==12.4.5.8", "eos_token_id: 128001",
 )  # fmt: skip
 SECRETS = (
@@ -30,6 +31,17 @@ SECRETS = (
     ("token: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJhbGci"),
     ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXk"),
     ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abcdefg"),
+    ('["serve", "--api-key", "s3cretValueAbc", "--port", "80"]', "s3cretValueAbc"),
+    ('["sh", "-c", "run --config \\"{\\\\\\"password\\\\\\": \\\\\\"two words\\\\\\"}\\""]', "words"),
+    ("--password hunter2222 --model x", "hunter2222"),
+    ('password = "two words here"', "words here"),
+    ("DB_PASS=abc12345", "abc12345"),
+    ("dckr_pat_abcdefghij0123456789ABC", "abcdefghij"),
+    ("https://x.blob.core.windows.net/a?sv=1&sig=abcDEF%2Fghi%3D&se=2", "abcDEF"),
+    ("DefaultEndpointsProtocol=https;AccountKey=abc123+/def==;EndpointSuffix", "abc123"),
+    ("https://hooks.slack.com/services/T000/B000/XXXXYYYY", "XXXXYYYY"),
+    ("client_secret%3Dabc123def", "abc123def"),
+    ("ya29.a0AfH6SMBabcdefghijklmnop", "a0AfH6SMB"),
 )
 IDENTITIES = (
     ("connect to 10.1.2.3 failed", "10.1.2.3"),

@@ -50,6 +50,31 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_only_a_regular_file_is_overwritten(tmp_path: Path) -> None:
+    """Asked to replace a pipe or a device, root would hang on it, or destroy it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="no regular file"):
+        save(snapshot(), tmp_path / "pipe", overwrite=True)
+    with pytest.raises(UsageError, match="no regular file"):
+        save(snapshot(), tmp_path, overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="No such file or directory"):
+        save(snapshot(), tmp_path / "nowhere" / "s.gz")
+    (tmp_path / "s.gz").write_text("mine")
+
+    def full(*_: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("doctor.snapshot.dump", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        save(snapshot(), tmp_path / "s.gz", overwrite=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["s.gz"]
+    assert (tmp_path / "s.gz").read_text() == "mine"
+
+
 def test_identities_go_and_relations_stay() -> None:
     one = snapshot(log="gpu-07 at 10.1.2.3", other="gpu-07")
     clean = without_identities(one, Redactor("gpu-07"))

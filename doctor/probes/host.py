@@ -7,6 +7,7 @@ import os
 import platform
 import pwd
 from collections.abc import Iterator
+from dataclasses import replace
 
 from doctor.probes import Probe
 from doctor.probes.system import System
@@ -19,6 +20,10 @@ ENVIRONMENT = (
     "AMD_VISIBLE_DEVICES",
 )  # fmt: skip
 """The environment variables that may enter a snapshot: names that GPU programs read, none that hold secrets."""
+
+
+FIRST_PERSON = 1000
+"""GID_MIN of login.defs(5)."""
 
 
 def host(system: System, target: Target) -> Iterator[Reading]:
@@ -35,7 +40,7 @@ def host(system: System, target: Target) -> Iterator[Reading]:
     yield system.file("/etc/os-release")
     yield system.file("/proc/version")
     yield system.file("/proc/modules")
-    yield system.file("/etc/group")
+    yield _groups(system)
     yield system.node("/.dockerenv")
     yield system.node("/run/.containerenv")
     yield system.file("/proc/self/cgroup")
@@ -44,6 +49,14 @@ def host(system: System, target: Target) -> Iterator[Reading]:
 def _of(system: System, name: str) -> str:
     """What the kernel says of itself; under another root, that is where it is said (`arch`: Linux 6.1 and later)."""
     return "" if system.live else system.file(f"/proc/sys/kernel/{name}").text.strip()
+
+
+def _groups(system: System) -> Reading:
+    """Names and numbers of the system's own groups. Members, and groups of one person, are nobody's business."""
+    whole = system.file("/etc/group")
+    rows = (line.split(":") for line in whole.text.splitlines())
+    kept = [f"{row[0]}:x:{row[2]}:" for row in rows if len(row) > 2 and row[2].isdigit() and int(row[2]) < FIRST_PERSON]
+    return replace(whole, text="\n".join(kept))
 
 
 def _listed() -> list[int]:

@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 from doctor.engine import ReportReady
-from doctor.errors import UsageError
-from doctor.snapshot import Snapshot, dump, save, without_identities
+from doctor.snapshot import Snapshot, demand_free, dump, save, without_identities
 from doctor.text import one_line
 from doctor.verbs import check
 from doctor.verbs import options as shared
@@ -32,8 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.output.exists() and not options.force:
-        raise UsageError(f"{options.output} exists; choose another name or add --force")
+    demand_free(options.output, options.force)
     base, patterns = shared.base(options)
     snapshot = next(
         event.snapshot for event in shared.examine(options, (), base, patterns) if isinstance(event, ReportReady)
@@ -42,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.no_redact:
         snapshot = without_identities(snapshot, redactor)
     if not options.quiet:
-        print(_contents(snapshot), file=sys.stderr)
+        print(_contents(snapshot).replace("FILE", str(options.output)), file=sys.stderr)
     if not options.yes and sys.stdin.isatty() and not _agreed(options.output):
         print("not written", file=sys.stderr)
         return 0
@@ -53,12 +51,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _contents(snapshot: Snapshot) -> str:
     """What the file will hold, a line each, and how much was replaced."""
+    read = [one for _, one in sorted(snapshot.readings.items()) if one.state != "missing"]
     rows = ["The snapshot holds:"]
-    for key, reading in sorted(snapshot.readings.items()):
-        size = f"{len(reading.text)} characters" if reading.state == "ok" else reading.state
-        rows.append(f"  {one_line(key, 80):<60} {size}")
+    for reading in read:
+        size = f"{len(reading.text)} characters" if reading.text else "nothing" if reading.state == "ok" else ""
+        state = "" if reading.state == "ok" else f"{reading.state}: {one_line(reading.error, 60)}"
+        rows.append(f"  {one_line(reading.key, 80):<60} {'; '.join(filter(None, (size, state)))}")
+    rows.append(f"  and {len(snapshot.readings) - len(read)} things that were looked for and are not there")
     counts = ", ".join(f"{count} × {kind}" for kind, count in snapshot.redactions.items()) or "nothing"
-    rows.append(f"Replaced: {counts}. No pattern knows every secret: look before you send it.")
+    rows.append(f"Replaced: {counts}. No pattern knows every secret: look before you send it (`zless FILE`).")
     return "\n".join(rows)
 
 
