@@ -15,14 +15,16 @@ from doctor.finding import Evidence, Finding
 def containerd_knows_nvidia(
     containerd: tuple[str, ...] | Broken | None, is_node: bool, nvidia: NvidiaFacts, toolkit: ToolkitFacts
 ) -> Verdict:
-    if isinstance(containerd, Broken):
-        evidence = Evidence("file", containerd.path, containerd.error, says="containerd refuses to start with it")
-        return Finding("container-engine-config-invalid", (evidence,), {"path": containerd.path})
+    for program, config in (("containerd", containerd), ("CRI-O", toolkit.crio)):
+        if isinstance(config, Broken):
+            evidence = Evidence("file", config.path, config.error, says=f"{program} refuses to start with it")
+            return Finding("container-engine-config-invalid", (evidence,), {"path": config.path})
     if not is_node or not nvidia.module:
         return NotApplicable("no Kubernetes node with an NVIDIA driver")
-    runtimes = (*(containerd or ()), *(toolkit.crio or ()))
-    if containerd is None and toolkit.crio is None:
-        return NotApplicable("neither containerd nor CRI-O has a configuration file")
+    configs = [config for config in (containerd, toolkit.crio) if isinstance(config, tuple)]
+    if not configs:
+        return NotApplicable("neither containerd nor CRI-O has a configuration file that could be read")
+    runtimes = [name for config in configs for name in config]
     if any(name.startswith("nvidia") for name in runtimes):
         return f"runtimes {', '.join(runtimes)}"
     if toolkit.names:

@@ -44,7 +44,9 @@ VALUE = r"""
     (?P<quote>\\*["'])?(?!\s|<|-)(?P<value>(?(quote)(?:(?!(?P=quote))[^\n]){3,4096}|[^\s"',;}&\\]{3,4096}))
 """
 # NAME=value, "name": "value", where the name says that the value is secret.
-ASSIGNED = re.compile(rf"""(?ix) \b(?P<name>[\w.-]{{0,64}}?{NAMES}\\*["']?\s*(?:=|:|%3[ad]|\s(?=\S{{8,}}\s*$))\s*) {VALUE}""")
+ASSIGNED = re.compile(
+    rf"""(?ix) \b(?P<name>[\w.-]{{0,64}}?{NAMES}\\*["']?\s*(?:=|:|%3[ad]|\s(?=\S{{8,}}\s*$))\s*) {VALUE}"""
+)
 # --name value and "--name", "value", as on a command line.
 OPTION = re.compile(rf"""(?ix) (?<![\w-])(?P<name>--[\w.-]{{0,64}}?{NAMES}(?:\\*["'],)?\s+) {VALUE}""")
 NOT_SECRET = re.compile(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doctor.facts import Facts, parse, yaml_block
+from doctor.facts import Facts, parse, yaml
 from doctor.facts.amd import amd
 from doctor.facts.cdi import specs
 from doctor.facts.kernel import PATTERNS, KernelFacts, kernel
@@ -52,7 +52,7 @@ last:
 
 
 def test_yaml() -> None:
-    found = yaml_block.loads(YAML)
+    found = yaml.loads(YAML)
     assert found["cdiVersion"] == "0.5.0"
     assert found["kind"] == "nvidia.com/gpu"
     assert found["last"] is None
@@ -66,23 +66,31 @@ def test_yaml() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "text", ["a: &x 1", "a: |\n  b", "a: [1, 2]", "a:\n\tb: 1", "a: 'b", "just words\nmore", "a: 1\n   b: 2", "a: *x"]
-)
-def test_other_yaml_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["a:\n\tb: 1", "a: 'b", "just words\nmore: 1", "a: 1\n   b: 2", "a: *x", "a: 1\na: 2"])
+def test_what_is_no_yaml_is_told_with_its_line(text: str) -> None:
     with pytest.raises(ValueError, match="line"):
-        yaml_block.loads(text)
+        yaml.loads(text)
 
 
-@given(st.text(alphabet="abc:- \n\"'#[]{}&", max_size=200))
+@given(st.text(alphabet="abc:- \n\"'#[]{}&*!|>?%", max_size=200))
 def test_any_text_is_yaml_or_an_error(text: str) -> None:
     with contextlib.suppress(ValueError):
-        yaml_block.loads(text)
+        yaml.loads(text)
 
 
-def test_deep_yaml_ends() -> None:
-    with pytest.raises(ValueError, match="too deep"):
-        yaml_block.loads("- " * 500 + "x")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " * 5000 + "x",
+        "[" * 5000,
+        "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{n}: &{n} [{', '.join([f'*{o}'] * 9)}]\n" for o, n in zip("abcdefgh", "bcdefghi", strict=True)),
+        "a: &a [*a]",
+    ],
+    ids=["block", "flow", "bomb", "ring"],
+)  # fmt: skip
+def test_deep_and_endless_yaml_ends(text: str) -> None:
+    with pytest.raises(ValueError, match=r"too deep|aliases|line 1"):
+        yaml.loads(text)
 
 
 @pytest.mark.parametrize(

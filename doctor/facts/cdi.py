@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from doctor.facts import yaml_block
+from doctor.facts import yaml
 from doctor.facts.read import text_of
+from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
 FOLDERS = ("/etc/cdi", "/run/cdi")
@@ -41,11 +43,13 @@ def specs(snapshot: Snapshot) -> tuple[CdiSpec, ...]:
     return tuple(one for one in found if one)
 
 
-def _spec(path: str, text: object) -> CdiSpec | None:
+@lru_cache(64)
+def _spec(path: str, text: str | Unknown) -> CdiSpec | None:
+    """Kept, since facts are parsed anew as readings come in, and YAML is slow to read."""
     if not isinstance(text, str):
         return None
     try:
-        content = json.loads(text) if path.endswith(".json") else yaml_block.loads(text)
+        content = json.loads(text) if path.endswith(".json") else yaml.loads(text)
         return _of_content(path, content)
     except ValueError as error:
         return CdiSpec(path, f"{error}"[:200])

@@ -28,6 +28,7 @@ CONTAINERD = (
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
     "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
 )
+CRIO = ("/etc/crio/crio.conf",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class ToolkitFacts:
     daemon: DaemonConfig | Broken | Unknown | None
     containerd: tuple[str, ...] | Broken | Unknown | None
     """Names of the runtimes that containerd's CRI plug-in knows; None: no configuration file."""
-    crio: tuple[str, ...] | None
+    crio: tuple[str, ...] | Broken | Unknown | None
+    """The same of CRI-O."""
     podman_hook: bool
     specs: tuple[CdiSpec, ...]
     nodes: dict[str, bool]
@@ -196,32 +198,33 @@ def _of_daemon(path: str, text: str) -> DaemonConfig | Broken:
 
 def _containerd(snapshot: Snapshot) -> tuple[str, ...] | Broken | Unknown | None:
     """Runtimes by any of the CRI plug-in's names; imported files of conf.d count as well."""
-    paths = [
-        path for path in CONTAINERD if is_there(snapshot, f"file:{path}") is not False and snapshot.get(f"file:{path}")
-    ]
-    paths += [key.removeprefix("file:") for key in snapshot.keys("file:/etc/containerd/conf.d/")]
-    if not paths:
-        return None
-    names: list[str] = []
-    for path in paths:
-        text = text_of(snapshot, f"file:{path}")
-        if not isinstance(text, str):
-            return text
-        content = _toml(text, path)
-        if isinstance(content, Broken):
+    contents = _tomls(snapshot, CONTAINERD, "/etc/containerd/conf.d/")
+    if not isinstance(contents, list):
+        return contents
+    plugins = [one for content in contents for one in (content.get("plugins") or {}).values()]
+    tables = [one.get("containerd") or {} for one in plugins if isinstance(one, dict)]
+    return tuple(dict.fromkeys(name for table in tables for name in table.get("runtimes") or {}))
+
+
+def _crio(snapshot: Snapshot) -> tuple[str, ...] | Broken | Unknown | None:
+    contents = _tomls(snapshot, CRIO, "/etc/crio/crio.conf.d/")
+    if not isinstance(contents, list):
+        return contents
+    tables = [((content.get("crio") or {}).get("runtime") or {}).get("runtimes") or {} for content in contents]
+    return tuple(dict.fromkeys(name for table in tables for name in table))
+
+
+def _tomls(snapshot: Snapshot, paths: tuple[str, ...], folder: str) -> list[dict[str, Any]] | Broken | Unknown | None:
+    """Configuration files that are there, read; None: there is none."""
+    keys = [key for path in paths if snapshot.get(key := f"file:{path}") and is_there(snapshot, key) is not False]
+    contents = []
+    for key in (*keys, *snapshot.keys(f"file:{folder}")):
+        text = text_of(snapshot, key)
+        content = _toml(text, key.removeprefix("file:")) if isinstance(text, str) else text
+        if not isinstance(content, dict):
             return content
-        for plugin in (content.get("plugins") or {}).values():
-            containerd = plugin.get("containerd") if isinstance(plugin, dict) else None
-            names += (containerd or {}).get("runtimes") or {}
-    return tuple(dict.fromkeys(names))
-
-
-def _crio(snapshot: Snapshot) -> tuple[str, ...] | None:
-    """Names of [crio.runtime.runtimes.<name>] in its files; None: CRI-O has none."""
-    keys = ("file:/etc/crio/crio.conf", *snapshot.keys("file:/etc/crio/crio.conf.d/"))
-    texts = [text for key in keys if isinstance(text := text_of(snapshot, key), str)]
-    found = [name for text in texts for name in re.findall(r"(?m)^\s*\[crio\.runtime\.runtimes\.\"?([\w.-]+)", text)]
-    return tuple(dict.fromkeys(found)) if texts else None
+        contents.append(content)
+    return contents or None
 
 
 def _nodes(snapshot: Snapshot) -> dict[str, bool]:

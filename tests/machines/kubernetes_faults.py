@@ -67,6 +67,33 @@ def containerd_config_broken() -> Machine:
     return node(CONTAINERD + "[plugins\n", PLUGIN)
 
 
+CRIO = '[crio.runtime]\ndefault_runtime = "crun"\n[crio.runtime.runtimes.crun]\nruntime_path = "/usr/bin/crun"\n'
+
+
+def crio_node(*files: str) -> Machine:
+    """CRI-O instead of containerd, its settings spread over files as its packages do."""
+    m = node(CONTAINERD, PLUGIN)
+    m.drop("/etc/containerd/config.toml")
+    for number, text in enumerate(files):
+        m.file(f"/etc/crio/crio.conf.d/{number}0-settings.conf", text)
+    return m
+
+
+@machine({}, near={"containerd_knows_nvidia": "CRI-O, with nvidia in a file of its own"})
+def healthy_crio_node() -> Machine:
+    return crio_node(CRIO, '[crio.runtime.runtimes."nvidia"]\nruntime_path = "/usr/bin/nvidia-container-runtime"\n')
+
+
+@machine({"containerd_knows_nvidia": "k8s-runtime-handler-missing"})
+def crio_without_nvidia() -> Machine:
+    return crio_node(CRIO)
+
+
+@machine({"containerd_knows_nvidia": "container-engine-config-invalid"})
+def crio_config_broken() -> Machine:
+    return crio_node(CRIO, "[crio.runtime\n")
+
+
 @machine({"kubelet_has_gpu_plugin": "k8s-device-plugin-failed"})
 def no_device_plugin() -> Machine:
     return node()

@@ -10,7 +10,7 @@ from typing import Any
 
 from doctor.bundles.outputs.inspected import objects
 from doctor.bundles.pasted import Pasted, pairs
-from doctor.facts import yaml_block
+from doctor.facts import yaml
 from doctor.snapshot import Reading
 
 RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
@@ -56,7 +56,7 @@ def nodes(text: str, name: str) -> Pasted | None:
     """Nodes of `kubectl get nodes -o json` or `-o yaml`."""
     found = [one for value in objects(text) for one in _items(value)]
     if not found and (begin := re.search(r"^apiVersion: ", text, re.MULTILINE)):
-        found = _items(yaml_block.loads(text[begin.start() :]))
+        found = _items(yaml.loads(text[begin.start() :]))
     rows = [_of_object(one) for one in found if one.get("kind") == "Node"]
     return Pasted("kubectl get nodes -o", _readings(rows)) if rows else None
 
