@@ -40,20 +40,31 @@ NEIGHBOURS = 6
 FLOOD = 500_000
 """Candidates after which it pays to build the automaton anew without the patterns that are full."""
 
-MARKUP = (b"\x1b", b"\r", b'\\"', b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"\xe2\x80\x98", b"\xe2\x80\x99",
-          b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
+MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;",
+          b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
 """Bytes whose presence means that a message may be written otherwise than its program prints it."""
 
 PLAINER = (
-    (b"\r", b" "), (b'\\"', b'"'), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&#x27;", b"'"), (b"&#x60;", b"`"),
+    (b'\\"', b'"'), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&#x27;", b"'"), (b"&#x60;", b"`"),
     (b"&#34;", b'"'), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"), (b"\xe2\x80\x98", b"'"),
     (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""),
 )  # fmt: skip
+JSON_LINE = re.compile(
+    rb'(?m)^[^\n]{0,400}?(?:"(?:log|msg|message|MESSAGE|error|err|exc_info|exception|stack\w{0,8}|text\w{0,8})" ?: ?"'
+    rb'|\b(?:msg|message|error|err)=")[^\n]*'
+)
+"""A line of a log that holds the program's own lines as escapes."""
+JSON_ESCAPES = (
+    (b"\\n", b"\r"), (b"\\t", b"\t"), (b"\\u001b", b"\x1b"), (b"\\u003c", b"<"), (b"\\u003e", b">"),
+    (b"\\u0026", b"&"), (b"\\u0027", b"'"), (b"\\u0022", b'"'),
+)  # fmt: skip
+"""Lines within a line are parted by \\r, so that the log's lines keep their numbers."""
 ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|[ -/]?[0-~])?")
 
 # What engines and loggers put before a message: quotes, compose services, timestamps, ranks, buildkit steps.
 PREFIX = (
-    r"(?:(?:>\s?)+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+|\[rank\d+\]:\s*"
+    r"(?:(?:>\s?)+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+(?:[-|] )?"
+    r"|\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[rank\d+\]:\s*|(?:stdout|stderr) [FP] |\[pod/[^\]\s]{1,200}\] "
     r"|[\w./-]{1,60}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
 )
 
@@ -146,7 +157,8 @@ class Patterns:
                 self._drop_full(scan)
                 candidates = 0
         if 0 < scan.size <= JOINED:
-            self._second_look(plainer(bytes(small)).decode("utf-8", "replace"), scan)
+            text = plainer(bytes(small)).replace(b"\r", b" ").decode("utf-8", "replace")
+            self._second_look(text, scan)
         return scan
 
     def _second_look(self, text: str, scan: Scan) -> None:
@@ -286,16 +298,22 @@ def _hit(found: Any, text: str, line: int, near: frozenset[tuple[str, int]]) -> 
 
 def _window(chunk: bytes, position: int) -> tuple[int, int]:
     """First byte and end of the line around `position`, LINE bytes at most."""
-    begin = chunk.rfind(b"\n", max(0, position - LINE // 2), position) + 1 or max(0, position - LINE // 2)
-    end = chunk.find(b"\n", position, position + LINE // 2)
-    return begin, end if end >= 0 else min(len(chunk), position + LINE // 2)
+    first, last = max(0, position - LINE // 2), min(len(chunk), position + LINE // 2)
+    begin = max(chunk.rfind(b"\n", first, position), chunk.rfind(b"\r", first, position)) + 1 or first
+    ends = [end for end in (chunk.find(b"\n", position, last), chunk.find(b"\r", position, last)) if end >= 0]
+    return begin, min(ends, default=last)
 
 
 def _lines_around(tail: bytes, chunk: bytes, head: bytes, begin: int, end: int, within: int) -> list[str]:
     """The line at begin:end of the chunk and those before and after it, within AROUND bytes."""
-    before = (tail + chunk[:begin] if begin < AROUND else chunk[begin - AROUND : begin]).split(b"\n")[-within - 1 :]
-    after = (chunk[end : end + AROUND] + head).split(b"\n")[: within + 1]
+    before = _parted(tail + chunk[:begin] if begin < AROUND else chunk[begin - AROUND : begin])[-within - 1 :]
+    after = _parted(chunk[end : end + AROUND] + head)[: within + 1]
     return [without_prefix(line.decode("utf-8", "replace")) for line in (*before, chunk[begin:end], *after)]
+
+
+def _parted(data: bytes) -> list[bytes]:
+    """The lines of a text, those that \\r parts among them."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
 
 
 def _with_following(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -320,12 +338,18 @@ def _re2(pattern: str) -> Any:
 
 def plainer(chunk: bytes) -> bytes:
     """The bytes as the program printed them: no colours, entities, escaped or typographic quotes. Keeps lines."""
+    if any(written in chunk for written, _ in JSON_ESCAPES):
+        chunk = JSON_LINE.sub(lambda found: _replaced(found.group(), JSON_ESCAPES), chunk)
     if b"\x1b" in chunk:
         chunk = ANSI.sub(b"", chunk)
-    for written, meant in PLAINER:
-        if written in chunk:
-            chunk = chunk.replace(written, meant)
-    return chunk
+    return _replaced(chunk, PLAINER)
+
+
+def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for written, meant in table:
+        if written in data:
+            data = data.replace(written, meant)
+    return data
 
 
 def without_prefix(text: str) -> str:
