@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from doctor.finding import Evidence, Finding
@@ -25,6 +26,12 @@ class Pasted:
 def pairs(**values: str) -> tuple[tuple[str, str], ...]:
     """Values without those that are not known."""
     return tuple((name, value) for name, value in values.items() if value)
+
+
+def same(found: Iterable[str]) -> str:
+    """What all of them say; empty where they differ."""
+    different = set(found)
+    return different.pop() if len(different) == 1 else ""
 
 
 def evidence(text: str, name: str, at: int, says: str = "") -> Evidence:

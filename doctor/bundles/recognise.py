@@ -6,12 +6,14 @@ it. What a tool did not print stays unknown; nothing is concluded from its silen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from doctor.bundles.outputs import cluster, environment, inspected, nvidia, rocm
 from doctor.bundles.pasted import Pasted
 
+QUOTED = re.compile(r"^(?:> ?)+", re.MULTILINE)
 LARGEST = 16 << 20
 """Bytes of a text that are searched for outputs."""
 
@@ -30,12 +32,14 @@ READERS = (
     Reader("nvidia-smi -q", (b"NVSMI LOG",), nvidia.queried),
     Reader("/proc/driver/nvidia/version", (b"NVRM version: NVIDIA UNIX",), nvidia.module),
     Reader("collect_env", (b"CUDA used to build PyTorch",), environment.collected),
-    Reader("rocminfo", (b"Marketing Name: ", b"MARKET_NAME: ", b"Card Series: ", b"Card series: "), rocm.agents),
+    Reader("nvidia-smi -q -x", (b"<nvidia_smi_log>",), nvidia.xml),
+    Reader("rocminfo", rocm.SIGNS, rocm.agents),
     Reader("docker inspect", (b'"HostConfig"', b'"RepoTags"'), inspected.inspect),
     Reader("docker info", (b"Default Runtime: ", b'"DefaultRuntime"'), inspected.info),
     Reader("kubectl describe pod", (b"Service Account: ", b"QoS Class: "), cluster.pod),
     Reader("kubectl describe node", (b"Allocatable:",), cluster.node),
     Reader("kubectl get nodes -o", (b"allocatable",), cluster.nodes),
+    Reader("nvidia-bug-report", (b"Start of NVIDIA bug report log file",), environment.bug_report),
     Reader("os-release", (b'PRETTY_NAME="', b"PRETTY_NAME='"), environment.system),
 )
 
@@ -46,7 +50,8 @@ def pasted(data: bytes, name: str) -> list[Pasted]:
     wanted = [reader for reader in READERS if any(sign in data for sign in reader.signs)]
     if not wanted:
         return []
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    # Quoted as replies and comments are; lines stay the same in number.
+    text = QUOTED.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
     return [one for reader in wanted if (one := _read(reader, text, name))]
 
 

@@ -43,9 +43,23 @@ def joined(parts: Iterable[Pasted], checks: Sequence[Check]) -> Joined:
     performed = [perform(one, facts) for one in checks]
     return Joined(
         found=tuple(finding for part in parts for finding in part.findings)
-        + tuple(finding for _, found in performed for finding in found),
+        + tuple(_beside_log(finding) for _, found in performed for finding in found),
         outcomes=tuple(outcome for outcome, _ in performed if outcome.state != "skipped"),
         values=values,
-        circumstances={**dict(pair for part in parts for pair in part.circumstances), **circumstances(facts)},
+        circumstances={**_agreed(pair for part in parts for pair in part.circumstances), **circumstances(facts)},
         facts=facts,
     )
+
+
+def _beside_log(finding: Finding) -> Finding:
+    """Without the quotes of the log, which the matchers quote with their line."""
+    seen = tuple(item for item in finding.evidence if item.source != "log")
+    return replace(finding, evidence=seen or finding.evidence)
+
+
+def _agreed(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What no two outputs tell differently: a ticket may be about more than one machine."""
+    told: dict[str, set[str]] = {}
+    for name, value in pairs:
+        told.setdefault(name, set()).add(value)
+    return {name: values.pop() for name, values in told.items() if len(values) == 1}

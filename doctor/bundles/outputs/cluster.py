@@ -15,17 +15,37 @@ from doctor.snapshot import Reading
 
 RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 KUBELET = Reading("node:/var/lib/kubelet", "missing")
-NODE = re.compile(r"^Name: +(?P<name>\S+)\s*\n(?:.*\n){0,12}?Labels:", re.MULTILINE)
-LIST = re.compile(r"^{title}:\s*\n((?: +\S+: .*\n)+)")
+KUBERNETES = pairs(cluster="kubernetes")
+OF_GPUS = r"device-plugin|gpu-operator|nvidia-|amd-gpu|gpu-feature-discovery"
+"""Pods of which doctor/probes/kubernetes.py keeps the rows."""
+POD = re.compile(
+    r"^ *Name: +\S+ *\n *Namespace: +\S+ *\n(?=(?: .*\n|\S.*\n){0,12}? *(?:Node|Containers):)", re.MULTILINE
+)
+FIELDS = (("image", r"^ *Image: +(\S+)"), ("pod", r"^ *Name: +(\S+)"), ("namespace", r"^ *Namespace: +(\S+)"),
+          ("node", r"^ *Node: +([^\s/]+)"))  # fmt: skip
+RUNTIME = re.compile(r"Container Runtime Version: +(?P<engine>\w+)://")
+NODE = re.compile(r"^ *Name: +(?P<name>\S+)\s*\n(?: *Roles: .*\n)? *Labels:", re.MULTILINE)
+LIST = r"^ *{title}:\s*\n((?: +\S+: .*\n)+)"
 
 
 def pod(text: str, name: str) -> Pasted | None:
-    """Of a described pod: its containers' image and node, as values."""
-    if not re.search(r"^Namespace: ", text, re.MULTILINE):
+    """Described pods: image, name and node of the first as values; the vendors' plug-ins as kubectl lists them."""
+    described = list(POD.finditer(text))
+    if not described:
         return None
-    values = {key: _value(text, pattern) for key, pattern in (("image", r"^ +Image: +(\S+)"), ("pod", r"^Name: +(\S+)"),
-              ("namespace", r"^Namespace: +(\S+)"), ("node", r"^Node: +([^\s/]+)"))}  # fmt: skip
-    return Pasted("kubectl describe pod", values=pairs(**values))
+    ends = [one.start() for one in described[1:]] + [len(text)]
+    parts = [text[one.start() : end] for one, end in zip(described, ends, strict=True)]
+    values = {key: _value(parts[0], pattern) for key, pattern in FIELDS}
+    rows = [row for part in parts if re.search(OF_GPUS, row := _pod_row(part))]
+    readings = (KUBELET, Reading("command:kubectl get pods", "ok", "\n".join(rows))) if rows else ()
+    return Pasted("kubectl describe pod", readings, pairs(**values), KUBERNETES)
+
+
+def _pod_row(part: str) -> str:
+    """As doctor/probes/kubernetes.py has kubectl print it."""
+    cells = [_value(part, rf"^ *{key}: +([^\s/]+)") or "<none>" for key in ("Namespace", "Name", "Node", "Status")]
+    waiting = re.findall(r"^ *State: +Waiting\s*\n *Reason: +(\S+)", part, re.MULTILINE)
+    return " ".join([*cells, ",".join(waiting) or "<none>", "<none>"])
 
 
 def _value(text: str, pattern: str) -> str:
@@ -34,20 +54,26 @@ def _value(text: str, pattern: str) -> str:
 
 
 def node(text: str, name: str) -> Pasted | None:
-    """A described node: how many GPUs it has and offers."""
-    found = NODE.search(text)
+    """Described nodes: how many GPUs they have and offer."""
+    found = list(NODE.finditer(text))
     if not found:
         return None
-    begin = found.start()
-    has, offers = _listed(text, "Capacity", begin), _listed(text, "Allocatable", begin)
-    ready = re.search(r"^  Ready +(True|False|Unknown) ", text[begin:], re.MULTILINE)
-    labelled = "nvidia.com/gpu.present=true" in text or "pci-10de.present=true" in text
-    row = _row(found["name"], ready.group(1) if ready else "True", has, offers, labelled)
-    return Pasted("kubectl describe node", _readings([row]))
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    rows = [_described(one["name"], text[one.start() : end]) for one, end in zip(found, ends, strict=True)]
+    runtime = RUNTIME.search(text)
+    engine = pairs(engine=runtime["engine"] if runtime else "")
+    return Pasted("kubectl describe node", _readings(rows), circumstances=(*KUBERNETES, *engine))
 
 
-def _listed(text: str, title: str, begin: int) -> dict[str, str]:
-    found = re.search(LIST.pattern.replace("{title}", title), text[begin:], re.MULTILINE)
+def _described(name: str, part: str) -> str:
+    ready = re.search(r"^ +Ready +(True|False|Unknown) ", part, re.MULTILINE)
+    labelled = "nvidia.com/gpu.present=true" in part or "pci-10de.present=true" in part
+    has, offers = _listed(part, "Capacity"), _listed(part, "Allocatable")
+    return _row(name, ready.group(1) if ready else "True", has, offers, labelled)
+
+
+def _listed(text: str, title: str) -> dict[str, str]:
+    found = re.search(LIST.format(title=title), text, re.MULTILINE)
     rows = (row.split(":", 1) for row in found.group(1).splitlines()) if found else ()
     return {row[0].strip(): row[1].strip() for row in rows}
 
@@ -58,7 +84,7 @@ def nodes(text: str, name: str) -> Pasted | None:
     if not found and (begin := re.search(r"^apiVersion: ", text, re.MULTILINE)):
         found = _items(yaml.loads(text[begin.start() :]))
     rows = [_of_object(one) for one in found if one.get("kind") == "Node"]
-    return Pasted("kubectl get nodes -o", _readings(rows)) if rows else None
+    return Pasted("kubectl get nodes -o", _readings(rows), circumstances=KUBERNETES) if rows else None
 
 
 def _items(value: Any) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from typing import Any
 from doctor.bundles.pasted import Pasted, pairs
 from doctor.snapshot import Reading
 
-OPENING = re.compile(r"^[ \t>]*(?=[\[{])", re.MULTILINE)
-TRIES = 40
+OPENING = re.compile(r"^[ \t]*(?=\[\s*\{\s*\"|\{\s*\")", re.MULTILINE)
+TRIES = 200
+LOG = 256 << 10
 NAMES = re.compile(r"^ (?P<name>[A-Z][\w ]+): *(?P<value>.*)$", re.MULTILINE)
 
 
@@ -43,6 +44,8 @@ def inspect(text: str, name: str) -> Pasted | None:
     images = [one for one in found if "RepoTags" in one and "Architecture" in one]
     readings = []
     if container:
+        # What the ticket's program said is the container's log as far as it is known.
+        readings.append(Reading("docker:log", "ok", text[-LOG:]))
         # The engine writes the name with a slash before it.
         content = {"Id": "", "Image": "", **container, "Name": str(container.get("Name", "")).lstrip("/")}
         readings.append(Reading("docker:container", "ok", json.dumps(content)))
@@ -54,7 +57,8 @@ def inspect(text: str, name: str) -> Pasted | None:
     tags = [tag for one in images for tag in one.get("RepoTags") or ()]
     image = str(config.get("Image") or "") or next(iter(tags), "")
     named = str((container or {}).get("Name", "")).lstrip("/")
-    return Pasted("docker inspect", tuple(readings), pairs(container=named, image=image))
+    engine = "podman" if "OCIRuntime" in (container or {}) else "docker"
+    return Pasted("docker inspect", tuple(readings), pairs(container=named, image=image), pairs(engine=engine))
 
 
 def info(text: str, name: str) -> Pasted | None:

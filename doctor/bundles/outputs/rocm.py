@@ -7,25 +7,35 @@ from __future__ import annotations
 
 import re
 
-from doctor.bundles.pasted import Pasted, pairs
+from doctor.bundles.outputs.nvidia import arch_of
+from doctor.bundles.pasted import Pasted, pairs, same
 
+SIGNS = (b"Marketing Name: ", b"MARKET_NAME", b"market_name", b"Card Series", b"Card series", b"AMD-SMI ",
+         b"AMDSMI Tool")  # fmt: skip
+GFX = r"gfx[0-9a-f]{3,4}\b"
 AGENT = re.compile(
-    r"^ *Name: +(?P<gfx>gfx[0-9a-f]{3,4})\s*$(?:\n.*){0,3}?\n *Marketing Name: *(?P<name>.*?) *$", re.MULTILINE
+    rf"^ *Name: +(?P<gfx>{GFX})\S*\s*$(?:\n.*){{0,3}}?\n *Marketing Name: *(?P<name>.*?) *$", re.MULTILINE
 )
-AMD_SMI = re.compile(r"MARKET_NAME: *(?P<name>.+)")
-AMD_SMI_TARGET = re.compile(r"TARGET_GRAPHICS_VERSION: *(?P<gfx>gfx[0-9a-f]{3,4})")
-ROCM_SMI = re.compile(r"GPU\[(?P<index>\d+)\]\s*: *Card [Ss]eries: *\t*(?P<name>.+)")
-ROCM_SMI_TARGET = re.compile(r"GPU\[\d+\]\s*: *GFX Version: *\t*(?P<gfx>gfx[0-9a-f]{3,4})")
+# amd-smi static and rocm-smi --showproductname, as text and as JSON; rocm-smi's older releases write other capitals.
+NAME = re.compile(r"(?:\bMARKET_NAME|\"market_name\"|\bCard [Ss]eries\"?)\s*:\s*\"?(?P<name>[^\"\n]+)")
+TARGET = re.compile(rf"(?:TARGET_GRAPHICS_VERSION|\"target_graphics_version\"|GFX Version\"?)\s*:\s*\"?(?P<gfx>{GFX})")
+# The table of amd-smi 26 and later; a long name is cut on its left.
+ROW = re.compile(r"^ *\| [0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.\d +(?P<name>\S.*?) +\| .* W \|", re.MULTILINE)
+RELEASE = re.compile(r"\bROCm version: *(?P<rocm>\d+\.\d+(?:\.\d+)?)")
 
 
 def agents(text: str, name: str) -> Pasted | None:
-    """The first GPU that any of the tools names."""
-    agent = AGENT.search(text)
-    if agent:
-        return Pasted("rocminfo", values=pairs(arch=agent["gfx"], device=agent["name"]))
-    for tool, named, target in (("amd-smi", AMD_SMI, AMD_SMI_TARGET), ("rocm-smi", ROCM_SMI, ROCM_SMI_TARGET)):
-        found, gfx = named.search(text), target.search(text)
-        if found or gfx:
-            device = found["name"].strip() if found else ""
-            return Pasted(tool, values=pairs(arch=gfx["gfx"] if gfx else "", device=device))
-    return None
+    """The GPU that a tool names; where there are several kinds nothing is concluded."""
+    found = list(AGENT.finditer(text))
+    names, targets = [one["name"] for one in found], [one["gfx"] for one in found]
+    if not found:
+        names = [one["name"].strip() for one in (*NAME.finditer(text), *ROW.finditer(text))]
+        targets = [one["gfx"] for one in TARGET.finditer(text)]
+    release = RELEASE.search(text)
+    if not names and not targets and not release:
+        return None
+    device = same(names)
+    device = "" if device.startswith("...") else device
+    arch = same(targets) if targets else arch_of(device)
+    values = pairs(arch=arch, device=device, rocm=release["rocm"] if release else "")
+    return Pasted("rocminfo", values=values, circumstances=pairs(vendor="amd") if names or targets else ())
