@@ -13,6 +13,7 @@ from doctor.bundles.contents import bundle_leaves
 from doctor.bundles.encodings import readable
 from doctor.bundles.pasted import Pasted
 from doctor.bundles.recognise import pasted
+from doctor.bundles.support import configuration
 from doctor.bundles.ticket import Leaf, Ticket
 from doctor.check import Check
 from doctor.diagnose import diagnose
@@ -100,6 +101,8 @@ def _examined(ticket: Ticket, bench: Bench) -> Report:
                 seen.not_examined.append(f"more than {PARTS} files; the rest was not read")
                 break
             _take(leaf, bench, seen)
+            if (one := configuration(leaf.name, leaf.data)) is not None:
+                seen.pasted.append(one)
     elif ticket.leaf:
         _take(ticket.leaf, bench, seen)
     else:

@@ -148,6 +148,11 @@ SOS = {
     "sosreport-node7-2024-06-06-abcdefg/var/log/messages": NO_LIBCUDA,
     "sosreport-node7-2024-06-06-abcdefg/etc/os-release": 'PRETTY_NAME="Rocky Linux 9"\nID="rocky"\nID_LIKE="rhel"\n',
 }
+CONFIGURED = {
+    "sosreport-node7-2024-06-06-abcdefg/version.txt": "4.7.1\n",
+    "sosreport-node7-2024-06-06-abcdefg/etc/nvidia-container-runtime/config.toml": "[nvidia-container-cli]\nno-cgroups = true\n",
+    "sosreport-node7-2024-06-06-abcdefg/sos_commands/docker/docker_info": o.DOCKER_INFO,
+}
 GATHERED = {
     "must-gather/cluster-scoped-resources/core/nodes/gpu-node-3.yaml": o.NODES_YAML,
     "must-gather/namespaces/gpu-operator/pods/nvidia-driver-daemonset-1/current.log": "starting\n",
@@ -156,8 +161,12 @@ GATHERED = {
 
 @pytest.mark.parametrize(
     ("files", "fault"),
-    [(SOS, "nvidia-gpu-not-requested"), (GATHERED, "k8s-gpu-resource-unavailable")],
-    ids=["sosreport", "must-gather"],
+    [
+        (SOS, "nvidia-gpu-not-requested"),
+        (CONFIGURED, "nvidia-no-cgroups-set"),
+        (GATHERED, "k8s-gpu-resource-unavailable"),
+    ],
+    ids=["sosreport", "configuration", "must-gather"],
 )
 @pytest.mark.parametrize("packed", ["folder", "xz", "gz"])
 def test_a_support_bundle_is_one_ticket(tmp_path: Path, files: dict[str, str], fault: str, packed: str) -> None:
