@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Literal
 
 from doctor import data
@@ -38,15 +39,16 @@ class Provider:
     sources: tuple[str, ...] = ()
 
 
+@lru_cache(4096)
 def provider_of(soname: str) -> Provider:
     """The provider of a SONAME, of a file name such as libcudnn.so.9.1.0, or of a bare libcudart.so."""
     name = soname.rsplit("/", 1)[-1]
+    stem, major = _split(name)
+    kin = _by_stem().get(stem, [])
     for shorter in _shortened(name):
-        row = next((row for row in data.sonames() if row.soname == shorter), None)
+        row = next((row for row in kin if row.soname == shorter), None)
         if row:
             return _exact(name, row)
-    stem, major = _split(name)
-    kin = sorted((row for row in data.sonames() if _split(row.soname)[0] == stem), key=_age)
     if kin:
         return _other_major(name, major, kin)
     return _by_pattern(name, major)
@@ -70,8 +72,16 @@ def _age(row: data.Soname) -> tuple[int, ...]:
 
 
 def _majors(stem: str) -> tuple[str, ...]:
-    kin = sorted((row for row in data.sonames() if _split(row.soname)[0] == stem), key=_age)
-    return tuple(_split(row.soname)[1] for row in kin)
+    return tuple(_split(row.soname)[1] for row in _by_stem().get(stem, []))
+
+
+@cache
+def _by_stem() -> dict[str, list[data.Soname]]:
+    """The rows by stem, of each the oldest version first."""
+    found: dict[str, list[data.Soname]] = {}
+    for row in sorted(data.sonames(), key=_age):
+        found.setdefault(_split(row.soname)[0], []).append(row)
+    return found
 
 
 def _exact(name: str, row: data.Soname) -> Provider:

@@ -42,9 +42,6 @@ class Member:
     name: str
     type: bytes
     size: int
-    mode: int
-    uid: int
-    gid: int
     link: str
     at: int
     sparse: bool
@@ -97,9 +94,6 @@ def members(source: Source) -> Iterator[Member]:
             name=name,
             type=type_,
             size=size,
-            mode=_number(header[100:108]) & 0o7777,
-            uid=_number(header[108:116]),
-            gid=_number(header[116:124]),
             link=told.get("linkpath") or _text(header[157:257]),
             at=data_at,
             sparse=sparse,
@@ -251,15 +245,8 @@ class LayerReader:
         if member.type == _HARD_LINK:
             self._hard_link(path, member)
             return
-        entry = Entry(
-            kind,
-            member.size,
-            member.mode,
-            member.uid,
-            member.gid,
-            member.link if kind == "symlink" else None,
-            -1 if member.sparse else member.at,
-        )
+        target = member.link if kind == "symlink" else None
+        entry = Entry(kind, member.size, target, -1 if member.sparse else member.at)
         self._set(path, entry)
         if kind == "file":
             self._look(path, entry)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from doctor.binary import record
-from doctor.image.layers import Entry, Layer
+from doctor.image.layers import FOLDER, PLAIN, Entry, Layer
 
 # Raised when what is kept, or how it is found, changes.
-FORMAT = 1
+FORMAT = 2
 # Bytes of all kept layers together, and of one when it is unpacked again.
 LARGEST = 512 << 20
 LARGEST_ONE = 1 << 30
@@ -90,7 +90,10 @@ def layer_to_json(layer: Layer) -> dict[str, Any]:
     """A layer as plain data; without a way to open files that were not kept."""
     return {
         "name": layer.name,
-        "entries": layer.entries,
+        # Most entries are alike: they are kept by name.
+        "folders": [path for path, entry in layer.entries.items() if entry is FOLDER],
+        "plain": [path for path, entry in layer.entries.items() if entry is PLAIN],
+        "entries": {path: entry for path, entry in layer.entries.items() if entry is not FOLDER and entry is not PLAIN},
         "removed": sorted(layer.removed),
         "opaque": sorted(layer.opaque),
         "contents": {path: b64encode(data).decode() for path, data in layer.contents.items()},
@@ -103,7 +106,9 @@ def layer_from_json(content: Any) -> Layer | None:
     try:
         return Layer(
             name=content["name"],
-            entries={path: Entry(*row) for path, row in content["entries"].items()},
+            entries=dict.fromkeys(content["folders"], FOLDER)
+            | dict.fromkeys(content["plain"], PLAIN)
+            | {path: Entry(*row) for path, row in content["entries"].items()},
             removed=set(content["removed"]),
             opaque=set(content["opaque"]),
             contents={path: b64decode(data) for path, data in content["contents"].items()},

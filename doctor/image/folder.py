@@ -14,23 +14,23 @@ from contextlib import contextmanager
 
 from doctor.binary.reader import File, Source
 from doctor.image.examination import Examination, LimitReached
-from doctor.image.layers import Entry, Layer, is_candidate, is_kept, look
-from doctor.tree import KERNEL_FOLDERS, DirectoryTree, Kind, join
+from doctor.image.layers import FOLDER, PLAIN, Entry, Layer, is_candidate, is_kept, look, may_matter
+from doctor.tree import KERNEL_FOLDERS, DirectoryTree
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _REDIRECT = ("trusted.overlay.redirect", "user.overlay.redirect")
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "symlink"}
 
 
 class FolderReader:
     """Makes a `Layer` out of a folder."""
 
-    def __init__(self, name: str, root: str, examination: Examination, overlay: bool) -> None:
-        """`overlay`: whether overlayfs keeps its marks in it."""
+    def __init__(self, name: str, root: str, examination: Examination, overlay: bool, sizes: bool) -> None:
+        """`overlay`: whether overlayfs keeps its marks in it. `sizes`: whether the size of every file is asked for."""
         self._root = root
         self._examination = examination
         self._overlay = overlay and hasattr(os, "getxattr")
+        self._sizes = sizes
         self._layer = Layer(name)
         self._bytes = 0
         self._seen = 0
@@ -56,24 +56,20 @@ class FolderReader:
 
     def _walk(self, folder: int, path: str, depth: int) -> None:
         inner = []
+        above = path if path.endswith("/") else f"{path}/"
         with os.scandir(folder) as rows:
             for row in rows:
                 self._examination.member()
                 self._seen += 1
                 if self._seen % 512 == 0:
                     self._examination.progress(self._layer.name, self._bytes)
-                place = join(path, row.name)
+                place = above + row.name
                 try:
-                    status = row.stat(follow_symlinks=False)
-                    target = os.readlink(row.name, dir_fd=folder) if stat.S_ISLNK(status.st_mode) else None
+                    is_folder = self._add(folder, row, place)
                 except OSError as error:
                     self._examination.leave_out(place, error.strerror or type(error).__name__)
                     continue
-                if self._is_whiteout(status):
-                    self._layer.removed.add(place)
-                    continue
-                self._add(folder, row.name, place, status, target)
-                if stat.S_ISDIR(status.st_mode) and (self._overlay or place not in KERNEL_FOLDERS):
+                if is_folder and (self._overlay or place not in KERNEL_FOLDERS):
                     inner.append((row.name, place))
         for name, place in inner:
             self._enter(folder, name, place, depth)
@@ -96,9 +92,6 @@ class FolderReader:
         finally:
             os.close(descriptor)
 
-    def _is_whiteout(self, status: os.stat_result) -> bool:
-        return self._overlay and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
     def _read_marks(self, descriptor: int, place: str) -> None:
         try:
             names = os.listxattr(descriptor)
@@ -110,28 +103,42 @@ class FolderReader:
             elif name in _REDIRECT:
                 self._examination.leave_out(place, "a folder that overlayfs shows from another place")
 
-    def _add(self, folder: int, name: str, path: str, status: os.stat_result, target: str | None) -> None:
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
-        self._layer.entries[path] = Entry(
-            kind, status.st_size, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, target, 0
-        )
-        if kind != "file":
-            return
-        self._bytes += status.st_size
-        if not (is_candidate(path, status.st_size) or is_kept(path, status.st_size)):
-            return
+    def _add(self, folder: int, row: os.DirEntry[str], path: str) -> bool:
+        """Takes an entry in, and tells whether it is a folder. Raises OSError.
+
+        The kind comes with the name; asking for the rest costs more than all else that is done for a file of text.
+        """
+        entries = self._layer.entries
+        if row.is_dir(follow_symlinks=False):
+            entries[path] = FOLDER
+            return True
+        if row.is_symlink():
+            target = os.readlink(row.name, dir_fd=folder)
+            entries[path] = Entry("symlink", len(target), target, 0)
+        elif not row.is_file(follow_symlinks=False):
+            status = row.stat(follow_symlinks=False)
+            if self._overlay and stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                self._layer.removed.add(path)
+            else:
+                entries[path] = Entry("other", 0, None, 0)
+        elif self._sizes or may_matter(path):
+            status = row.stat(follow_symlinks=False)
+            size = status.st_size
+            entries[path] = Entry("file", size, None, 0)
+            self._bytes += size
+            if is_candidate(path, size) or is_kept(path, size):
+                self._look(folder, row.name, path, status)
+        else:
+            entries[path] = PLAIN
+        return False
+
+    def _look(self, folder: int, name: str, path: str, status: os.stat_result) -> None:
         if status.st_nlink > 1 and not self._first_of(path, status):
             return
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        except OSError as error:
-            self._examination.leave_out(path, error.strerror or type(error).__name__)
-            return
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 look(path, File(descriptor, status.st_size), self._layer, self._examination)
-        except OSError as error:
-            self._examination.leave_out(path, error.strerror or type(error).__name__)
         finally:
             os.close(descriptor)
 

@@ -21,8 +21,9 @@ from doctor.image import cache, record
 from doctor.image.examination import Examination
 from doctor.image.frameworks import ALTERNATIVES, distributions, frameworks, is_primary, owner_of, vendors_of
 from doctor.image.layers import LayeredTree
+from doctor.image.planned import Opened, read_planned
 from doctor.image.record import Code, Contents, Framework, Library, Stack, Version, VersionFault
-from doctor.image.sources import Opened, open_image, read_planned
+from doctor.image.sources import open_image
 from doctor.loader.resolution import Edge, Resolution
 from doctor.loader.resolve import resolve_image
 from doctor.tree import TooLarge
@@ -49,18 +50,19 @@ _COMPAT = re.compile(r".*/compat(?:/[^/]+)?/libcuda\.so\.[\d.]+")
 _STUB = re.compile(r".*/stubs/lib(?:cuda|nvidia-ml)\.so(?:\.1)?")
 
 
-def examine(reference: str, platform: str, examination: Examination) -> Contents:
-    """What is in the image that a reference names. Raises UsageError with one line, and Cancelled."""
-    with open_image(reference, platform, examination) as opened:
-        keys = [planned.key for planned in opened.layers]
-        key = cache.key_of("contents", reference, opened.how_read, opened.digest, repr(opened.config), *keys)
-        if keys and all(keys) and (kept := _kept(key)) is not None:
+def examine(reference: str, platform: str, examination: Examination, via_container: bool = False) -> Contents:
+    """What is in the image that a reference names. Raises UsageError with one line, and Cancelled.
+
+    `via_container`: an engine may be asked to make a container, if that is quicker than what is left otherwise.
+    """
+    with open_image(reference, platform, examination, via_container) as opened:
+        if opened.key and (kept := _kept(opened.key)) is not None:
             return kept
         tree = LayeredTree(read_planned(planned, examination) for planned in opened.layers)
         examination.progress("libraries", 0)
         contents = contents_of(opened, tree, examination)
-    if keys and all(keys) and not contents.not_examined:
-        cache.save(key, record.to_json(contents))
+    if opened.key and not contents.not_examined:
+        cache.save(opened.key, record.to_json(contents))
     return contents
 
 
@@ -82,21 +84,21 @@ def contents_of(opened: Opened, tree: LayeredTree, examination: Examination) -> 
     stack, why = stack_of(found, signs, tree.binaries)
     machine = _MACHINES.get(config.architecture)
     resolution = _resolved(tree, config.environment, machine, config.working_dir or "/", examination)
-    files = [path for path in tree.paths() if (node := tree.lookup(path)) is not None and node.kind == "file"]
+    files = tree.files()
     libraries = tuple(_libraries(resolution)) if resolution else ()
     return Contents(
         reference=opened.reference,
         how_read=opened.how_read,
         digest=opened.digest,
         platform=config.platform or _platform_by_files(tree.binaries),
-        size=sum(node.size for path in files if (node := tree.lookup(path)) is not None),
+        size=config.size or sum(files.values()),
         files=len(files),
         distribution=_distribution(tree.contents),
         glibc=_glibc(tree.binaries),
         musl=_musl(tree.contents),
         stack=stack,
         why_stack=why,
-        versions=tuple(_versions(tree, packages, found, environment, config.labels)),
+        versions=tuple(_versions(tree.contents, files, packages, found, environment, config.labels)),
         frameworks=found,
         code=tuple(_code(tree.binaries))[:_MOST],
         libraries=libraries,
@@ -311,7 +313,8 @@ def _version_faults(resolution: Resolution) -> Iterator[VersionFault]:
 
 
 def _versions(
-    tree: LayeredTree,
+    contents: Mapping[str, bytes],
+    files: Iterable[str],
     packages: Mapping[str, tuple[str, str]],
     found: Iterable[Framework],
     environment: Mapping[str, str],
@@ -322,9 +325,9 @@ def _versions(
     told = [Version(one.build, one.built_for, f"{one.name} {one.version}") for one in built]
     rows = [row for row in told if row.where.startswith("torch ")]
     rows += _by_packages(packages)
-    rows += _by_version_files(tree.contents)
-    rows += _by_names(tree.paths())
-    rows += _by_system_packages(tree.contents)
+    rows += _by_version_files(contents)
+    rows += _by_names(files)
+    rows += _by_system_packages(contents)
     rows += told
     for component, name in (("cuda", "CUDA_VERSION"), ("rocm", "ROCM_VERSION"), ("cudnn", "NV_CUDNN_VERSION"),
                             ("nccl", "NV_LIBNCCL_PACKAGE_VERSION")):  # fmt: skip

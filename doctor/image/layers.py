@@ -29,13 +29,13 @@ class Entry(NamedTuple):
 
     kind: Kind
     size: int
-    mode: int
-    uid: int
-    gid: int
     target: str | None
     at: int
 
 
+FOLDER = Entry("dir", 0, None, 0)
+# A file of text of which nothing but its name was asked for.
+PLAIN = Entry("file", 0, None, 0)
 Opener = Callable[[str, Entry], AbstractContextManager[Source]]
 
 
@@ -72,6 +72,13 @@ _KEPT = re.compile(
     r"|.*/include/(?:[^/]+/)?(?:cudnn_version(?:_v\d+)?|cudnn|nccl|rocm_version|rocm-core/rocm_version)\.h"
     r"|.*/(?:ld-linux[^/]*|ld-musl-[^/]*|ld64|ld-[\d.]+|libgcompat[^/]*)\.so[.\d]*"
 )
+# How all of these end or what they have in their path: most files are told by this alone.
+_KEPT_ENDS = (
+    "-release", "/ld.so.conf", "/ld.so.cache", ".path", "/debian_version", "/status", "/installed", "/METADATA",
+    ".json", ".egg-info", "/PKG-INFO", "version.py", "build_info.py", "/__init__.py", "_package_info.py",
+    "/version.txt", "_version.h", "/cudnn.h", "/nccl.h",
+)  # fmt: skip
+_KEPT_PARTS = re.compile(r"/(?:ld[-6.]|libgcompat|\.info/|status\.d/|cudnn_version_v)")
 _KEPT_SIZE = 4 << 20
 # The list of installed packages of a large Debian image.
 _KEPT_LONG = ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed")
@@ -92,8 +99,19 @@ _HEADS = (magic.ELF, magic.FATBIN, magic.COMPRESSED_BUNDLE, magic.OFFLOAD_BINARY
 _SMALLEST = 52
 
 
+def may_matter(path: str) -> bool:
+    """Whether a file of this name may be kept or a binary; if not, nothing but its name is asked for."""
+    return not path.endswith(_NOT_BINARY) or _may_be_kept(path)
+
+
+def _may_be_kept(path: str) -> bool:
+    return path.endswith(_KEPT_ENDS) or _KEPT_PARTS.search(path) is not None
+
+
 def is_kept(path: str, size: int) -> bool:
     """Whether the bytes of this file are kept for the inventory."""
+    if not _may_be_kept(path):
+        return False
     if size > _KEPT_SIZE and not (path in _KEPT_LONG and size <= _KEPT_LONG_SIZE):
         return False
     return _KEPT.fullmatch(path) is not None and not _INIT.fullmatch(path)
@@ -137,6 +155,7 @@ class LayeredTree:
         self.binaries: dict[str, BinaryFile] = {}
         self._entries: dict[str, tuple[Entry, Layer | None]] = {"/": (FOLDER, None)}
         self._names: dict[str, dict[str, None]] = {"/": {}}
+        self._nodes: dict[str, Node] = {}
         for layer in layers:
             self._add(layer)
 
@@ -182,11 +201,11 @@ class LayeredTree:
             gone += [f"{one}/{name}" for name in self._names.pop(one, ())]
 
     def lookup(self, path: str) -> Node | None:
-        known = self._entries.get(path)
-        if known is None:
-            return None
-        kind, size, mode, uid, gid, target, _ = known[0]
-        return Node(kind, size, mode, uid, gid, target)
+        node = self._nodes.get(path)
+        if node is None and (known := self._entries.get(path)) is not None:
+            kind, size, target, _ = known[0]
+            node = self._nodes[path] = Node(kind, size, target=target)
+        return node
 
     def names(self, path: str) -> Sequence[str]:
         known = self._entries.get(path)
@@ -207,9 +226,6 @@ class LayeredTree:
             raise OSError(errno.ENODATA, "the bytes of this file were not kept", path)
         return layer.open(path, entry)
 
-    def paths(self) -> Iterable[str]:
-        """Every path of the tree."""
-        return self._entries.keys()
-
-
-FOLDER = Entry("dir", 0, 0o755, 0, 0, None, 0)
+    def files(self) -> dict[str, int]:
+        """Every regular file of the tree and its size in bytes."""
+        return {path: entry.size for path, (entry, _) in self._entries.items() if entry.kind == "file"}

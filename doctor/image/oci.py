@@ -59,6 +59,8 @@ class Config:
     labels: dict[str, str] = field(default_factory=dict)
     working_dir: str = ""
     diff_ids: tuple[str, ...] = ()
+    size: int = 0
+    """Bytes of all layers, as an engine tells them; 0 where it does not."""
 
     @property
     def platform(self) -> str:
@@ -95,6 +97,7 @@ def config_of(content: Any) -> Config:
         labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {},
         working_dir=_word(inner.get("WorkingDir")),
         diff_ids=tuple(str(one) for one in _list(ids)),
+        size=size if isinstance(size := lowered.get("size"), int) and size > 0 else 0,
     )
 
 

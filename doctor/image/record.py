@@ -92,7 +92,7 @@ class Contents:
     digest: str
     platform: str
     size: int
-    """Bytes of all regular files."""
+    """Bytes of all layers as the engine tells them, else of all regular files."""
     files: int
     distribution: str
     glibc: str

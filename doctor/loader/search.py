@@ -22,6 +22,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from doctor.binary.elf import ET_DYN, ET_EXEC
@@ -170,7 +171,12 @@ def _built_in(paths: Paths, loader: Found | None) -> tuple[str, ...]:
             data = source.read_at(0, source.size)
     except OSError:
         return ()
-    runs = re.findall(rb"(?<=\0)(?:/(?:[A-Za-z0-9._+-]{1,100}/){1,8}\0)+", data)
+    return _folders_in(data)
+
+
+@lru_cache(4)
+def _folders_in(loader: bytes) -> tuple[str, ...]:
+    runs = re.findall(rb"(?<=\0)(?:/(?:[A-Za-z0-9._+-]{1,100}/){1,8}\0)+", loader)
     best = max((run for run in runs if b"/lib" in run), key=len, default=b"")
     return tuple(folder.decode().rstrip("/") for folder in best.split(b"\0") if folder)
 

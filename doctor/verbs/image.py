@@ -52,6 +52,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", metavar="OS/ARCH", help="of an image for several platforms (default: this machine's)"
     )
+    parser.add_argument(
+        "--via-container",
+        action="store_true",
+        help="where the layers cannot be read: let the engine make a container of it, never started and removed"
+        " again, which is quicker than saving the image",
+    )
     shared.knowledge(parser)
     shared.output(parser, ("text", "json", "jsonl", "markdown", "sarif", "junit"))
 
@@ -62,15 +68,14 @@ def run(options: argparse.Namespace) -> int:
     driver = options.driver or ""
     if driver and not version(driver):
         raise UsageError(f"--driver {one_line(driver, 60)!r} is no driver version such as 550.54.15")
-    if not asked or not driver:
-        here, own = of_this_machine(base, patterns)
-        asked = asked or here
+    if not asked:
         # The driver of this machine says nothing about GPUs that are elsewhere.
-        driver = driver or (own if not options.gpu else "")
+        asked, own = of_this_machine(base, patterns)
+        driver = driver or own
     tell = _Line(sys.stderr.isatty() and not options.quiet)
+    on = options.platform or own_platform()
     reports = [
-        examined(reference, asked, driver, options.platform or own_platform(), base, tell)
-        for reference in options.references
+        examined(reference, asked, driver, on, base, tell, options.via_container) for reference in options.references
     ]
     return shared.answer(reports, options)
 
@@ -90,10 +95,11 @@ def examined(
     on: str,
     base: Base,
     tell: Callable[[Progress | None], None] | None,
+    via_container: bool = False,
 ) -> Report:
     """The report on one image. Raises UsageError where it cannot be read."""
     try:
-        contents = examine(reference, on, Examination(tell=tell))
+        contents = examine(reference, on, Examination(tell=tell), via_container)
     finally:
         if tell is not None:
             tell(None)

@@ -19,7 +19,7 @@ from doctor.errors import UsageError
 from doctor.image.archive import LayerReader
 from doctor.image.examination import Cancelled, Examination, Limits
 from doctor.image.inventory import examine
-from doctor.image.sources import read_layer
+from doctor.image.planned import read_layer
 from tests.image.conftest import Layout, cuda, saved, tar, zstd
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from doctor.image import sources
+from doctor.image import local
 from doctor.image.examination import Examination
 from doctor.image.inventory import examine
 from doctor.image.layers import LayeredTree
-from doctor.image.sources import open_image, read_planned
+from doctor.image.planned import read_planned
+from doctor.image.sources import open_image
 from doctor.tree import walk
 from tests.image.conftest import cuda, tar, torch_layer
 from tests.lab.conftest import Lab, lab
@@ -98,7 +99,7 @@ def test_whiteouts_of_the_engine(engine: Lab, tmp_path: Path, monkeypatch: pytes
     for reference in ("made/committed", f"archive://{tmp_path / 'saved.tar'}", "container://look"):
         how, found = files_of(reference)
         ways[how] = own(found)
-    monkeypatch.setattr(sources, "_folders", lambda _: [])
+    monkeypatch.setattr(local, "_folders", lambda _: [])
     for reference in ("made/committed", "container://look"):
         how, found = files_of(reference)
         ways[how] = own(found)
@@ -137,7 +138,7 @@ def test_check_of_a_container_reads_its_image(engine: Lab) -> None:
 
 def test_contents_do_not_depend_on_the_way(engine: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     by_folders = examine("made/torch", "linux/amd64", Examination())
-    monkeypatch.setattr(sources, "_folders", lambda _: [])
+    monkeypatch.setattr(local, "_folders", lambda _: [])
     by_stream = examine("made/torch", "linux/amd64", Examination())
     assert by_folders.how_read != by_stream.how_read
     assert (by_folders.code, by_folders.frameworks, by_folders.size) == (

@@ -6,13 +6,14 @@ import gzip
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from doctor.errors import UsageError
-from doctor.image import record, sources
+from doctor.image import engines, planned, record
 from doctor.image.examination import Examination
 from doctor.image.inventory import examine
 from doctor.image.record import Contents
@@ -75,15 +76,23 @@ def test_every_wrapping_is_the_same_image(root: Path, tmp_path: Path) -> None:
 def test_stream_of_an_engine_is_the_same_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine is a stand-in here: only its answers matter. tests/image/test_engine.py has a real one."""
 
-    class Api:
-        def get_image(self, name: str):  # type: ignore[no-untyped-def]
-            data = saved(LAYERS)
-            yield from (data[at : at + 999] for at in range(0, len(data), 999))
+    streams = []
 
-    monkeypatch.setattr(sources, "_ask", lambda *_: (Api(), "tcp://elsewhere:2375", {"Id": "sha256:1"}))
+    class Elsewhere:
+        address = "tcp://elsewhere:2375"
+
+        def save(self, name: str) -> Iterator[bytes]:
+            streams.append(name)
+            data = saved(LAYERS)
+            return (data[at : at + 999] for at in range(0, len(data), 999))
+
+    content = {"Id": "sha256:1", "Architecture": "amd64", "Os": "linux"}
+    monkeypatch.setattr(engines, "ask", lambda *_: (Elsewhere(), content))
     contents = look("trainer:2.3")
     assert contents.how_read == "the engine's save stream"
     assert same(contents) == same(look(f"fs://{root}"))
+    assert look("trainer:2.3") == contents
+    assert streams == ["sha256:1"], "the same image is streamed once"
 
 
 def test_platform_of_a_multi_platform_index(layout: Layout) -> None:
@@ -125,8 +134,8 @@ def test_second_look_reads_nothing_and_a_changed_archive_is_read_anew(
     path.write_bytes(saved(LAYERS))
     first = look(path)
     reads: list[str] = []
-    real = sources.read_layer
-    monkeypatch.setattr(sources, "read_layer", lambda *words: reads.append(words[2]) or real(*words))
+    real = planned.read_layer
+    monkeypatch.setattr(planned, "read_layer", lambda *words: reads.append(words[2]) or real(*words))
     assert look(path) == first
     assert reads == []
     assert sorted(cache.iterdir())
@@ -143,8 +152,8 @@ def test_shared_layers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     place = layout.write()
     look(f"oci-dir://{place}:one")
     reads: list[str] = []
-    real = sources.read_layer
-    monkeypatch.setattr(sources, "read_layer", lambda *words: reads.append(words[2]) or real(*words))
+    real = planned.read_layer
+    monkeypatch.setattr(planned, "read_layer", lambda *words: reads.append(words[2]) or real(*words))
     kept = look(f"oci-dir://{place}:two")
     assert reads == ["layer 3 of 3"]
     assert [one.file for one in kept.code][-1] == "/opt/app/libapp.so"
