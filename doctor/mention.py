@@ -10,8 +10,8 @@ from typing import Any
 MENTION = (
     r"^\s*(?:[+-]\s+)?(?:(?:raise|throw|throw new|except|catch|assert|elif|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
-    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w+|[A-Z_]{3,30}|pytest\.\w+|self\.\w+)\s?\("
-    r"|(?://|/\*|\* [A-Z@]|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
+    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w+|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,30}\("
+    r"|(?://|/\*|\* (?:[A-CE-Z@]|D[a-df-z])|<!--)|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
     r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
