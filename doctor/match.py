@@ -281,13 +281,13 @@ def _slice(lines: list[str], low: int, high: int, within: int) -> list[str]:
 
 NEW_RECORD = re.compile(
     r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \""
-    r"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•] |\$ |```"
+    r"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•#] |\$ |```"
 )
 
 
 def continues(line: str, following: str) -> bool:
     """Whether the second line may be the rest of the first, which was broken at the edge of a screen."""
-    return len(line) >= 24 and bool(following) and not NEW_RECORD.match(following)
+    return len(line) >= 24 and bool(following) and not line.startswith("# ") and not NEW_RECORD.match(following)
 
 
 def _hit(found: Any, text: str, line: int, near: frozenset[tuple[str, int]]) -> Hit:

@@ -16,6 +16,8 @@ MENTION = (
     r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
+    r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
+    r"|(?:[;&|]|\b(?:do|then|else))\s+echo\s"
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
     r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
@@ -59,6 +61,15 @@ HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
 PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
 PAGE = 3
 """Long sentences that a page has."""
+# A page whose lines are wrapped, or that is made of lists: chapters, and lines of many words.
+WORDY = r"^(?:[-*>] |\d+\. )?(?:[\w'`*(\"/.&-]+[,;:)]*[`*\"]? ){7,}[\w`*(./-]|^\.\. [\w-]+::|^(?:```|:::)\{"
+REPORT = (
+    r"(?i)^#{1,5} .*\b(?:bug|issue|expected|actual|reproduc\w*|environment|versions?|logs?|output|happened|problem"
+    r"|context|description|error|screenshots?|information|steps)\b"
+)
+"""Headings of the forms that projects have for reports of faults, which hold logs."""
+CHAPTERS, PAGE_LINES = 4, 40
+"""Headings and lines that a long page has."""
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
 
@@ -101,7 +112,13 @@ def _is_document(lines: Sequence[str]) -> bool:
     headings = sum(bool(_re2(HEADING).search(line)) for line in lines)
     prose = sum(bool(_re2(PROSE).search(line)) for line in lines)
     logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
-    return headings > 0 and prose >= PAGE and prose * 5 >= len(lines) and logged <= LOG_SHARE * len(lines)
+    if headings > 0 and prose >= PAGE and prose * 5 >= len(lines) and logged <= LOG_SHARE * len(lines):
+        return True
+    if headings < CHAPTERS or len(lines) < PAGE_LINES or logged * 100 > len(lines):
+        return False
+    wordy = sum(bool(_re2(WORDY).search(line)) for line in lines)
+    reported = sum(bool(_re2(REPORT).search(line)) for line in lines)
+    return wordy * 6 >= len(lines) and reported * 3 <= headings
 
 
 def _is_code(line: str) -> bool:
