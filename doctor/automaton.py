@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ KEPT = 4
 """Automata kept in the cache: each change of the knowledge makes another."""
 REACH = 400
 """Bytes before the end of a match within which a pattern's own text is thought to lie."""
+
+ANCHOR = re.compile(r"(\\.|\[\^?\]?[^\]\\]*(?:\\.[^\]\\]*)*\])|[\^$]")
+"""An escape or a class of characters, or else an anchor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +54,39 @@ def quoted(literal: bytes) -> bytes:
     return b"".join(b"\\x%02x" % byte for byte in literal)
 
 
+def itself(pattern: str) -> Trigger:
+    """The trigger that looks for the whole pattern.
+
+    Without its anchors: they mean a line that has lost its prefix, and Hyperscan sees it as it was written.
+    """
+    return Trigger(ANCHOR.sub(lambda found: found.group(1) or "", pattern).encode(), False, False, (pattern,))
+
+
 def triggers(patterns: Iterable[str]) -> list[Trigger]:
     """What to look for, for all of these patterns."""
     found: dict[tuple[bytes, bool, bool], list[str]] = {}
     for pattern in patterns:
         literals, caseless = required(pattern)
         if any(map(is_weak, literals)):
-            found.setdefault((pattern.encode(), False, False), []).append(pattern)
+            found.setdefault((itself(pattern).text, False, False), []).append(pattern)
             continue
         for text in sorted(literals):
             found.setdefault((text.encode(), True, caseless), []).append(pattern)
     return [Trigger(*key, tuple(patterns)) for key, patterns in found.items()]
 
 
-def automaton(chosen: Iterable[tuple[int, Trigger]], marks: Iterable[bytes], first_mark: int) -> Any:
-    """A Hyperscan database of numbered triggers, and of marks that are told once each, numbered from `first_mark`."""
+def automaton(sought: Sequence[Trigger], marks: Sequence[bytes]) -> Any:
+    """A Hyperscan database of triggers, numbered from 0, and after them of marks, which are told once each.
+
+    Raises hyperscan.error where a trigger is beyond Hyperscan.
+    """
     import hyperscan
 
-    numbered = list(chosen)
-    marks = list(marks)
-    expressions = [one.expression for _, one in numbered] + [quoted(mark) for mark in marks]
-    flags = [hyperscan.HS_FLAG_CASELESS if one.caseless else 0 for _, one in numbered]
+    expressions = [*(one.expression for one in sought), *map(quoted, marks)]
+    flags = [hyperscan.HS_FLAG_CASELESS if one.caseless else 0 for one in sought]
     flags += [hyperscan.HS_FLAG_SINGLEMATCH] * len(marks)
-    ids = [number for number, _ in numbered] + [first_mark + n for n in range(len(marks))]
     database = hyperscan.Database()
-    database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
+    database.compile(expressions=expressions, ids=list(range(len(flags))), elements=len(flags), flags=flags)
     return database
 
 
@@ -85,7 +97,7 @@ def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigg
     if place and (kept := _read(place)):
         return kept
     found = triggers(ordered)
-    database = automaton(enumerate(found), marks, len(found))
+    database = automaton(found, marks)
     if place:
         _keep(place, found, database)
     return found, database

@@ -10,12 +10,14 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
-from doctor.automaton import automaton, whole
+from doctor.automaton import automaton, itself, whole
 from doctor.context import CONTEXT
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
@@ -37,8 +39,10 @@ AROUND = 32 << 10
 """Bytes before and after a line in which its neighbours are looked for."""
 NEIGHBOURS = 6
 """Lines before and after that tell whether a line stands in source code."""
-FLOOD = 500_000
-"""Candidates after which it pays to build the automaton anew without the patterns that are full."""
+FLOOD = 50_000
+"""Tries of patterns after which it pays to build the automaton anew for this log; then after twice as many."""
+VAIN = 500
+"""Lines on which a pattern was tried without a hit, after which it is looked for itself and not by a literal."""
 
 MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;",
           b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
@@ -93,6 +97,8 @@ class Scan:
     """By pattern."""
     mentions: int = 0
     """Lines that matched but are source code or advice."""
+    tried: Counter[str] = field(default_factory=Counter)
+    """On how many lines each pattern was tried."""
 
     def of(self, pattern: str | None) -> list[Hit]:
         return self.hits.get(pattern, []) if pattern else []
@@ -113,8 +119,7 @@ class Patterns:
         for pattern in CONTEXT:
             self._most.setdefault(pattern, 1)
         self._triggers, self._whole = whole(self._most, MARKUP)
-        self._automaton = self._whole
-        self._full: frozenset[str] = frozenset()
+        self._sought, self._automaton = self._triggers, self._whole
 
     def literals(self) -> list[bytes]:
         """Every literal that the automaton looks for."""
@@ -127,7 +132,7 @@ class Patterns:
         """(end of literal, literal number) for each candidate in the chunk, and whether markup was seen."""
         events: list[tuple[int, int]] = []
         markup: list[int] = []
-        known = len(self._triggers)
+        known = len(self._sought)
 
         def seen(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             if number < known:
@@ -142,20 +147,20 @@ class Patterns:
     def scan(self, chunks: Iterable[bytes], name: str = "log") -> Scan:
         """Search a log that comes in chunks of whole lines."""
         scan = Scan(name)
-        self._full, self._automaton = frozenset(), self._whole
+        self._sought, self._automaton = self._triggers, self._whole
         small = bytearray()
-        tail, candidates = b"", 0
+        tail, flood = b"", FLOOD
         for chunk, following in _with_following(chunks):
             if scan.size + len(chunk) <= JOINED:
                 small += chunk
             chunk_lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-            candidates += self._scan_chunk(chunk, tail, following[:AROUND], scan)
+            self._scan_chunk(chunk, tail, following[:AROUND], scan)
             scan.lines += chunk_lines
             scan.size += len(chunk)
             tail = chunk[-AROUND:]
-            if candidates > FLOOD:
-                self._drop_full(scan)
-                candidates = 0
+            if scan.tried.total() > flood:
+                self._relieve(scan)
+                flood *= 2
         if 0 < scan.size <= JOINED:
             text = plainer(bytes(small)).replace(b"\r", b" ").decode("utf-8", "replace")
             self._second_look(text, scan)
@@ -169,15 +174,25 @@ class Patterns:
         else:
             _JoinedLines(self, scan).search(text)
 
-    def _drop_full(self, scan: Scan) -> None:
-        full = frozenset(pattern for pattern, hits in scan.hits.items() if len(hits) >= self._most[pattern])
-        if full != self._full:
-            self._full = full
-            wanted = [(n, one) for n, one in enumerate(self._triggers) if not full.issuperset(one.patterns)]
-            self._automaton = automaton(wanted, MARKUP, len(self._triggers))
+    def _relieve(self, scan: Scan) -> None:
+        """Build the automaton anew for a log that repeats itself.
 
-    def _scan_chunk(self, chunk: bytes, tail: bytes, head: bytes, scan: Scan) -> int:
-        """Match the candidate lines of a chunk that stands between two others; how many candidates there were."""
+        Patterns that are full are no longer looked for, and those that were tried often in vain are looked for
+        themselves, which finds no line that holds but their literal.
+        """
+        import hyperscan
+
+        full = {pattern for pattern, hits in scan.hits.items() if len(hits) >= self._most[pattern]}
+        vain = {pattern for pattern, tries in scan.tried.items() if tries >= VAIN and not scan.hits.get(pattern)}
+        kept = [(one, tuple(p for p in one.patterns if p not in full and p not in vain)) for one in self._triggers]
+        sought = [replace(one, patterns=patterns) for one, patterns in kept if patterns]
+        with suppress(hyperscan.error):  # too large for Hyperscan: as before, then
+            sought += map(itself, sorted(vain))
+            self._automaton = automaton(sought, MARKUP)
+            self._sought = sought
+
+    def _scan_chunk(self, chunk: bytes, tail: bytes, head: bytes, scan: Scan) -> None:
+        """Match the candidate lines of a chunk that stands between two others."""
         events, markup = self._events(chunk)
         if markup:
             chunk = plainer(chunk)
@@ -192,9 +207,8 @@ class Patterns:
                 line += chunk.count(b"\n", counted, begin)
                 counted = begin
                 patterns = {}
-            patterns.update(dict.fromkeys(self._triggers[number].patterns))
+            patterns.update(dict.fromkeys(self._sought[number].patterns))
         self._match(chunk[begin:end], line, patterns, scan, partial(around, begin, end))
-        return len(events)
 
     def _match(
         self, data: bytes, line: int, patterns: Iterable[str], scan: Scan, around: Callable[[int], list[str]]
@@ -207,6 +221,7 @@ class Patterns:
             hits = scan.hits.setdefault(pattern, [])
             if len(hits) >= self._most[pattern]:
                 continue
+            scan.tried[pattern] += 1
             found = _re2(pattern).search(text)
             if not found:
                 continue
@@ -225,7 +240,7 @@ class Patterns:
     def candidates(self, data: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
         """(first byte, end, patterns) of each trigger in a small piece of text."""
         events, _ = self._events(data)
-        return [(end - self._triggers[n].reach, end, self._triggers[n].patterns) for end, n in events]
+        return [(end - self._sought[n].reach, end, self._sought[n].patterns) for end, n in events]
 
 
 class _JoinedLines:
@@ -352,6 +367,7 @@ def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
     return data
 
 
+@lru_cache(maxsize=256)  # the neighbours of one line are those of the next
 def without_prefix(text: str) -> str:
     """The line without what engines and loggers put before a message."""
     found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)

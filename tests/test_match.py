@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from doctor.knowledge import Base, parse_entry
 from doctor.literals import required
-from doctor.match import HITS, Patterns, findings, patterns_of, whole_lines
+from doctor.match import FLOOD, HITS, Patterns, findings, patterns_of, whole_lines
 
 ENTRY = """\
 +++
@@ -71,6 +72,10 @@ LIBRARY = {"library": "libcudart.so.12"}
         f"日本語のログ {MESSAGE} エラー",
         f"\ufeff{MESSAGE}",
         f'time="2026-11-24T10:00:00Z" level=error msg="{MESSAGE}"',
+        json.dumps({"log": f"ImportError: {MESSAGE}\n", "stream": "stderr"}),
+        json.dumps({"message": f'raise ImportError("{MESSAGE}")\n  File "a.py"\nImportError:\t{MESSAGE}'}),
+        json.dumps({"msg": f"\x1b[31mlib\x1b[1mcudart.so.12: cannot open\x1b[0m{MESSAGE[28:]}"}),
+        f"2026-11-24T10:00:00.123456789Z stderr F {MESSAGE}",
         f"time=2026-11-24T10:00:00Z level=ERROR source=server.go:1 msg={MESSAGE}\n"
         + "time=2026-11-24T10:00:00Z level=INFO x=1;\n" * 20,
     ],
@@ -141,6 +146,21 @@ def test_a_flood_keeps_few_and_hides_nothing(small: Base) -> None:
     scan = patterns_of(small).scan(whole_lines(io.BytesIO(flood.encode()), chunk=1 << 20), "log")
     assert all(len(hits) <= HITS for hits in scan.hits.values())
     assert findings(scan, small)[0].values == {"library": "libcudart.so.11"}
+
+
+def test_a_log_that_repeats_itself_is_searched_for_the_rest(small: Base) -> None:
+    """A pattern tried in vain on every line is looked for otherwise, and found all the same, anchors and prefix too."""
+    entry = ENTRY.replace("(?P<library>lib", "^(?:Import|OS)Error: (?P<library>lib").replace(
+        "object file'", "object file$'"
+    )
+    base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
+    flood = "opened: cannot open shared object file\n" * (FLOOD + 1000)
+    scan = patterns_of(base).scan(
+        whole_lines(io.BytesIO(f"{flood}2026-11-24T10:00:00Z OSError: {MESSAGE}\r\n{flood}".encode()), chunk=1 << 16),
+        "log",
+    )
+    assert [(item.evidence[0].line, item.values) for item in findings(scan, base)] == [(FLOOD + 1001, LIBRARY)]
+    assert FLOOD < scan.tried.total() < FLOOD + 4000
 
 
 def test_near_and_unless() -> None:
