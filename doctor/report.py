@@ -41,7 +41,8 @@ class Report:
     kind: str
     """What was examined: log, container, machine, image, snapshot."""
     name: str
-    created: str
+    created: str = field(compare=False)
+    """When, in UTC; of a replay when the snapshot was taken. The same findings of another day are an equal report."""
     tool_version: str
     diagnoses: tuple[Diagnosis, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
