@@ -1,7 +1,8 @@
-"""GPUs by the words people use: product name, PCI id, compute capability, gfx target, kfd version.
+"""GPUs by the words people use: product, chip, PCI id, compute capability, gfx target, kfd version, architecture.
 
-`find_gpu("rtx 5090")`, `find_gpu("10de:2b85")`, `find_gpu("sm_120")`, `find_gpu("gfx90a:xnack+")` and
-`find_gpu("90010")` all give a `Gpu`. A name that several different chips share gives `Ambiguous`, which names them.
+`find_gpu("rtx 5090")`, `find_gpu("10de:2b85")`, `find_gpu("sm_120")`, `find_gpu("gfx90a:xnack+")`, `find_gpu("90010")`
+and `find_gpu("Navi 31")` all give a `Gpu`. A name that several different chips share ("Ampere") gives `Ambiguous`, which
+names them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Literal
 from doctor import data
 from doctor.arch import amd_target, cuda_target
 from doctor.data.cuda import architecture_of
+from doctor.errors import UsageError
+from doctor.text import one_line
 
 Vendor = Literal["nvidia", "amd"]
 
@@ -81,8 +84,9 @@ _LINES = frozenset({
 })
 # fmt: on
 _FORM = re.compile(r"[0-9]+gb|sxm[0-9]*|pcie|fhhl|dgxs|dgx|hgx|nvl|hbm[0-9]*e?|ac|oam|cnx|rev|oem")
-_GLUED = re.compile(r"\b(rtx|gtx|gts|gt|rx|mx|ti)(?=[0-9])")
+_GLUED = re.compile(r"\b(rtx|gtx|gts|gt|rx|mx|ti|navi|vega)(?=[0-9])")
 _ENDING = re.compile(r"(?<=[0-9])(ti|super|xtx|xt|gre)\b")
+_CAPABILITY = re.compile(r"(?:sm|compute)[ _-]?([0-9]{2,3}[af]?)|(?:cc|compute capability)? ?([0-9]{1,2}\.[0-9])")
 _MIG = re.compile(r"\bmig\s+[0-9]+[cg]\.\S+")
 
 
@@ -92,12 +96,26 @@ def find_gpu(text: str) -> Gpu | Ambiguous | None:
     Targets and compute capabilities that are well formed but new to the facts are taken as they stand.
     """
     asked = " ".join(text.split())[:200]
-    return _by_pci_id(asked) or _by_target(asked) or _by_name(asked)
+    return _by_pci_id(asked) or _by_target(asked) or _by_architecture(asked) or _by_name(asked)
+
+
+def gpu_named(text: str) -> Gpu:
+    """The GPU that a person's text names. Raises UsageError with the names that it could be."""
+    found = find_gpu(text)
+    if isinstance(found, Gpu):
+        return found
+    if isinstance(found, Ambiguous):
+        names = ", ".join(f"{gpu.name} ({gpu.target})" for gpu in found.candidates[:6])
+        raise UsageError(f"--gpu {one_line(text, 60)!r} is several GPUs: {names}")
+    near = ", ".join(suggestions(text))
+    raise UsageError(f"--gpu {one_line(text, 60)!r} is no known GPU" + (f"; did you mean: {near}?" if near else ""))
 
 
 def suggestions(text: str, most: int = 5) -> tuple[str, ...]:
     """Names near to a text that named no GPU, nearest first."""
     lowered = " ".join(text.lower().split())[:200]
+    if lowered.startswith("gfx"):
+        return tuple(row.gfx for row in data.amd_targets() if row.gfx.startswith(lowered[:5]))[:most]
     known = {name.lower(): name for name, _ in _named()}
     numbers = set(re.findall(r"[0-9]{3,}", lowered))
     sharing = [low for low in known if numbers & set(re.findall(r"[0-9]{3,}", low))]
@@ -121,9 +139,19 @@ def _by_target(text: str) -> Gpu | None:
         return _of_gfx(_gfx_of_kfd(int(lowered)))
     if lowered.startswith("gfx"):
         return _of_gfx(lowered)
-    if re.fullmatch(r"(?:sm_|compute_)[0-9]{2,3}[af]?|[0-9]{1,2}\.[0-9]", lowered):
-        return _of_capability(lowered)
-    return None
+    found = _CAPABILITY.fullmatch(lowered)
+    return _of_capability(found[1] or found[2]) if found else None
+
+
+def _by_architecture(text: str) -> Gpu | Ambiguous | None:
+    """The targets of an architecture: "Hopper" is one of them, "Ampere" several."""
+    lowered = re.sub(r"\b(rdna|cdna) (?=[0-9])", r"\1", re.sub(r"^(?:nvidia|amd) ", "", text.lower()))
+    # "Ada" is short for Ada Lovelace; rows of AMD's tell discrete boards from processors ("RDNA3 APU").
+    said = re.compile(rf"{re.escape(lowered)}(?: lovelace| apu)?", re.IGNORECASE)
+    found = [_of_capability(row.compute_capability) for row in data.nvidia_gpus() if said.fullmatch(row.architecture)]
+    found += [_of_gfx(row.gfx) for row in data.amd_gpus() if said.fullmatch(row.architecture) and not row.unverified]
+    targets = tuple(sorted({gpu for gpu in found if gpu}, key=lambda gpu: (len(gpu.target), gpu.target)))
+    return targets[0] if len(targets) == 1 else Ambiguous(text, targets) if targets else None
 
 
 def _gfx_of_kfd(kfd_version: int) -> str:
@@ -255,7 +283,7 @@ def _boards() -> dict[Gpu, tuple[str, ...]]:
             sources=row.sources,
             unverified=row.unverified,
         )
-        boards[gpu] = row.names
+        boards[gpu] = (*row.names, row.chip)
     for board in data.amd_gpus():
         gpu = Gpu(
             vendor="amd",
@@ -267,5 +295,5 @@ def _boards() -> dict[Gpu, tuple[str, ...]]:
             sources=board.sources,
             unverified=board.unverified,
         )
-        boards[gpu] = board.names
+        boards[gpu] = (*board.names, *filter(None, [board.codename]))
     return boards

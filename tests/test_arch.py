@@ -488,6 +488,10 @@ def test_gpus_by_what_people_call_them(text: str, target: str) -> None:
         ("Radeon Pro Vega 20", {"gfx904", "gfx906"}),
         ("AMD Radeon Graphics", {"gfx1102", "gfx1151"}),
         ("Quadro RTX", {"7.5"}),
+        ("Ampere", {"8.0", "8.6", "8.7"}),
+        ("NVIDIA Blackwell", {"10.0", "10.3", "11.0", "12.0", "12.1"}),
+        ("RDNA 4", {"gfx1200", "gfx1201"}),
+        ("Aqua Vanjaram", {"gfx942", "gfx950"}),
     ],
 )
 def test_ambiguous_names_say_so(text: str, targets: set[str]) -> None:
@@ -496,12 +500,33 @@ def test_ambiguous_names_say_so(text: str, targets: set[str]) -> None:
     assert {gpu.target for gpu in answer.candidates} == targets
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("Hopper", "9.0"),
+        ("Ada", "8.9"),
+        ("CDNA3", "gfx942"),
+        ("Navi 31", "gfx1100"),
+        ("navi31", "gfx1100"),
+        ("GB202", "12.0"),
+        ("Strix Halo", "gfx1151"),
+        ("Krackan2", "gfx1153"),
+        ("sm90", "9.0"),
+        ("compute capability 8.6", "8.6"),
+        ("cc 7.5", "7.5"),
+    ],
+)
+def test_architectures_chips_and_ways_to_write_a_capability(text: str, target: str) -> None:
+    assert found(text).target == target
+
+
 def test_names_of_nothing() -> None:
     for text in ("", "foo", "RTX 9999", "gfx", "10de:ffff", "GeForce GTX 580", "Radeon RTX 4090", "gfx11-generic"):
         assert find_gpu(text) is None, text
     assert "Radeon RX 580" in suggestions("Radeon RX 581 580")
     assert "GeForce RTX 4090" in suggestions("RTX 4090 Ti")
     assert suggestions("zzzzzzzz") == ()
+    assert suggestions("gfx12") == ("gfx1200", "gfx1201", "gfx1250")
 
 
 def test_new_targets_are_taken_as_they_stand() -> None:

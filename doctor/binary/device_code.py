@@ -132,8 +132,8 @@ def count_in_sections(reader: Reader, headers: ElfFile, depth: Depth, found: Fou
 
 def _scan_large_data(reader: Reader, start: int, end: int, depth: Depth, found: Found) -> None:
     # cuFFT's is full of fatbins from its first pages on; other libraries' `.ldata` is 100 MB of tables without any.
-    near = find(reader, (magic.FATBIN,), start, min(end, start + 65_536))
-    if depth is Depth.ALL or (near is not None and depth is Depth.KNOWN):
+    first_pages = min(end, start + 65_536)
+    if depth is Depth.ALL or (depth is Depth.KNOWN and find(reader, (magic.FATBIN,), start, first_pages)):
         counts = found.at(_LARGE_DATA, listed=False)
         fatbin.count_images(reader, start, end, counts, found.problems, expected=False)
     else:

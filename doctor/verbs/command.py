@@ -15,6 +15,17 @@ from doctor.errors import UsageError
 INTERRUPTED = 130
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse's own way to ask for that imports shutil and all compressors."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+        except (ValueError, OSError):
+            columns = 80
+        super().__init__(prog, width=max(columns - 2, 40))
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors on one line, with what to do."""
 
@@ -74,7 +85,7 @@ def _verb(verb: str, words: list[str]) -> int:
         prog=f"gpu-doctor {verb}",
         description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
         epilog=module.__doc__.partition("\n\n")[2] if module.__doc__ else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     module.arguments(parser)

@@ -17,11 +17,10 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 
-from doctor import gpus as known
 from doctor.data.cuda import version
 from doctor.diagnose import diagnose
 from doctor.errors import UsageError
-from doctor.gpus import Ambiguous, Gpu, find_gpu
+from doctor.gpus import Gpu, gpu_named
 from doctor.image.examination import Examination, Progress
 from doctor.image.inventory import examine
 from doctor.image.record import Contents
@@ -126,18 +125,6 @@ def report_on(contents: Contents, asked: Sequence[Gpu], driver: str, base: Base)
         examined=contents.files > 0,
         extra={"image": as_json(contents, verdicts)},
     )
-
-
-def gpu_named(text: str) -> Gpu:
-    """The GPU that a text names. Raises UsageError with the names it could be."""
-    found = find_gpu(text)
-    if isinstance(found, Gpu):
-        return found
-    if isinstance(found, Ambiguous):
-        names = ", ".join(f"{gpu.name} ({gpu.target})" for gpu in found.candidates[:6])
-        raise UsageError(f"--gpu {one_line(text, 60)!r} is several GPUs: {names}")
-    near = ", ".join(known.suggestions(text))
-    raise UsageError(f"--gpu {one_line(text, 60)!r} is no known GPU" + (f"; did you mean: {near}?" if near else ""))
 
 
 def of_this_machine(base: Base, patterns: Patterns) -> tuple[list[Gpu], str]:

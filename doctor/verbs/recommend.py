@@ -16,14 +16,13 @@ import json
 
 from doctor.data.cuda import version
 from doctor.errors import UsageError
-from doctor.gpus import Gpu
+from doctor.gpus import Gpu, gpu_named
 from doctor.image.verdict import arch_of
 from doctor.recommend import FRAMEWORKS, VENDORS, Advice, Machine, driver_floor, recommend
 from doctor.render.appearance import appearance
 from doctor.render.recommend import advice_markdown, advice_text
 from doctor.text import one_line
 from doctor.verbs import options as shared
-from doctor.verbs.image import gpu_named
 
 SCHEMA = "gpu-doctor/recommend/1"
 
