@@ -1,8 +1,8 @@
 """GPUs by the words people use: product, chip, PCI id, compute capability, gfx target, kfd version, architecture.
 
 `find_gpu("rtx 5090")`, `find_gpu("10de:2b85")`, `find_gpu("sm_120")`, `find_gpu("gfx90a:xnack+")`, `find_gpu("90010")`
-and `find_gpu("Navi 31")` all give a `Gpu`. A name that several different chips share ("Ampere") gives `Ambiguous`, which
-names them.
+and `find_gpu("Navi 31")` all give a `Gpu`. A name that several different chips share ("Ampere") gives `Ambiguous`,
+which names them.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ https://github.com/ROCm/HIP `src/hip_fatbin.h` (`.hip_fatbin`), https://llvm.org
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable
 
 from doctor.binary import elf, fatbin, magic
 from doctor.binary.elf import ElfFile, Section
 from doctor.binary.reader import Damaged, Part, Problems, Reader, find
-from doctor.binary.record import RELOCATABLE, BinaryFile, Counts, Images
+from doctor.binary.record import RELOCATABLE, BinaryFile, Counts, Images, natural
 
 
 class Depth(enum.Enum):
@@ -70,7 +69,7 @@ class Found:
         images = [
             Images(place, kind, target, count, version, place not in self.unlisted)
             for place, counts in self.places.items()
-            for (kind, target, version), count in sorted(counts.items(), key=lambda item: _natural(item[0][1]))
+            for (kind, target, version), count in sorted(counts.items(), key=lambda item: natural(item[0][1]))
         ]
         loadable = [image for image in images if image.listed or image.place != RELOCATABLE]
         return file._replace(
@@ -84,12 +83,7 @@ class Found:
 
 
 def _targets(images: Iterable[Images], *kinds: str) -> tuple[str, ...]:
-    return tuple(sorted({image.target for image in images if image.kind in kinds}, key=_natural))
-
-
-def _natural(target: str) -> tuple[int, str]:
-    digits = re.search(r"\d+", target) if not target.startswith("gfx") else None
-    return (int(digits[0]) if digits else 0, target)
+    return tuple(sorted({image.target for image in images if image.kind in kinds}, key=natural))
 
 
 def count_in_sections(reader: Reader, headers: ElfFile, depth: Depth, found: Found) -> None:

@@ -59,10 +59,12 @@ DT_STRSZ = 10
 DT_SONAME = 14
 DT_RPATH = 15
 DT_RUNPATH = 29
+DT_FLAGS_1 = 0x6FFFFFFB
 DT_VERDEF = 0x6FFFFFFC
 DT_VERDEFNUM = 0x6FFFFFFD
 DT_VERNEED = 0x6FFFFFFE
 DT_VERNEEDNUM = 0x6FFFFFFF
+DF_1_PIE = 0x08000000
 
 # Limits far above any real file, so that a lying count costs little.
 MAX_SECTIONS = 200_000
@@ -96,7 +98,8 @@ class Segment(NamedTuple):
 class ElfFile(NamedTuple):
     """The headers of one ELF file.
 
-    `rpath` and `runpath` are split at colons and otherwise as written (`$ORIGIN` and empty parts included);
+    `is_program` is set for programs, position-independent ones (ET_DYN with DF_1_PIE) included. `rpath` and `runpath`
+    are split at colons and otherwise as written (`$ORIGIN` and empty parts included);
     an absent tag gives no part. `needs_versions` maps a NEEDED file to the version nodes asked of it;
     `defines_versions` includes the base node, which is named like the file. `sections` is empty where the
     section table is gone.
@@ -105,6 +108,7 @@ class ElfFile(NamedTuple):
     bits: int
     little_endian: bool
     type: int
+    is_program: bool
     machine: str
     os_abi: int
     abi_version: int
@@ -192,6 +196,7 @@ def read_elf(reader: Reader, sections_like: tuple[bytes, ...] = ()) -> ElfFile:
         bits=bits,
         little_endian=head[5] == 1,
         type=header[0],
+        is_program=header[0] == ET_EXEC or (header[0] == ET_DYN and dynamic.has_flag(DT_FLAGS_1, DF_1_PIE)),
         machine=MACHINES.get(header[1], f"machine-{header[1]}"),
         os_abi=head[7],
         abi_version=head[8],
@@ -398,6 +403,9 @@ class _Dynamic:
     def last(self, tag: int) -> str | None:
         found = self._values.get(tag)
         return self._string(found[-1]) if found else None
+
+    def has_flag(self, tag: int, flag: int) -> bool:
+        return any(value & flag for value in self._values.get(tag, ()))
 
     def needs_versions(self) -> dict[str, tuple[str, ...]]:
         need, auxiliary = struct.Struct(self._order + "HHIII"), struct.Struct(self._order + "IHHII")

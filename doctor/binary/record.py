@@ -9,13 +9,16 @@ fifth of the time that the command takes for the largest library of torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from doctor.binary.reader import Unreadable
 
-# Relocatable device code waits here for the device linker; the driver never loads it from here.
+# Relocatable device code, from which the device linker made what is in `.nv_fatbin`. The program still hands it to the
+# CUDA runtime ("prelinked fatbins" of version 2 in the toolkit's fatbinary_section.h and bin/crt/link.stub); whether
+# that links its PTX anew for a GPU that the linked code lacks is not documented.
 # https://docs.nvidia.com/cuda/cuda-compiler-driver-nvcc/ ("Using Separate Compilation in CUDA")
 RELOCATABLE = "__nv_relfatbin"
 
@@ -75,6 +78,15 @@ class BinaryFile(NamedTuple):
     unreadable: tuple[Unreadable, ...] = ()
     not_searched: tuple[str, ...] = ()
 
+    def relocatable_ptx(self) -> tuple[tuple[str, str], ...]:
+        """PTX beside the linked code that nobody is known to load: (target, PTX ISA version), distinct."""
+        found = {
+            (images.target, images.ptx_version or "")
+            for images in self.images
+            if images.kind == "ptx" and images.place == RELOCATABLE and not images.listed
+        }
+        return tuple(sorted(found))
+
     def ptx_modules(self) -> tuple[tuple[str, str], ...]:
         """The PTX that can be loaded: (target, PTX ISA version), distinct. A target may come in several versions."""
         found = {
@@ -82,7 +94,13 @@ class BinaryFile(NamedTuple):
             for images in self.images
             if images.kind == "ptx" and (images.listed or images.place != RELOCATABLE)
         }
-        return tuple(sorted(found))
+        return tuple(sorted(found, key=lambda module: (natural(module[0]), module[1])))
+
+
+def natural(target: str) -> tuple[int, str]:
+    """The order in which people expect targets: sm_90 before sm_100, gfx targets as text."""
+    digits = re.search(r"\d+", target) if not target.startswith("gfx") else None
+    return (int(digits[0]) if digits else 0, target)
 
 
 def to_json(file: BinaryFile) -> dict[str, Any]:

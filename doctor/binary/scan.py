@@ -25,7 +25,7 @@ _NOT_BINARY = tuple(_NOT_BINARY_NAMES.split())
 _KERNEL_LIBRARY = (".dat", ".dat.zlib", ".co", ".hsaco", ".kdb", ".kdb.bz2")
 _PTX_SUFFIX = ".ptx"
 
-_ELF_KINDS = {elf.ET_REL: "relocatable", elf.ET_EXEC: "executable", elf.ET_DYN: "shared-object"}
+_ELF_KINDS = {elf.ET_REL: "relocatable", elf.ET_DYN: "shared-object"}
 
 
 def scan_file(reader: Reader, path: str, depth: Depth = Depth.KNOWN) -> BinaryFile:
@@ -109,7 +109,8 @@ def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_a
 
 
 def _elf_facts(file: BinaryFile, headers: ElfFile) -> BinaryFile:
-    kind = {"cuda": "cubin", "amdgpu": "code-object"}.get(headers.machine) or _ELF_KINDS.get(headers.type, "elf")
+    kind = "executable" if headers.is_program else _ELF_KINDS.get(headers.type, "elf")
+    kind = {"cuda": "cubin", "amdgpu": "code-object"}.get(headers.machine, kind)
     return file._replace(
         kind=kind,
         machine=headers.machine,

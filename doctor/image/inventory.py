@@ -234,6 +234,7 @@ def _header(file: BinaryFile) -> ElfFile:
         bits=file.bits or 64,
         little_endian=file.machine not in ("s390x", "ppc", "sparc64"),
         type=_LOADED[file.kind],
+        is_program=file.kind == "executable",
         machine=file.machine or "",
         os_abi=0,
         abi_version=0,

@@ -43,7 +43,8 @@ class Edge:
     /etc/ld.so.conf, but ldconfig has not run since) or "missing".
     `how` says the same in words. `searched` has every place in order where nothing was found, and otherwise only those
     where an unusable file was passed over. `versions_missing` are version nodes that the file found does not define:
-    the program would not start. `elsewhere` are files of this name where the loader does not look.
+    the program would not start. `elsewhere` are files of this name where the loader does not look, `other_versions`
+    files of the same library with another number (`libcudart.so.13` for `libcudart.so.12`), oldest first.
     `root` is the first process in which the edge came up. `at_start` says that it is a program, which does not start
     while the edge is missing; otherwise it is a library that something opens by hand, perhaps after opening what it
     needs, so that a miss is only likely.
@@ -60,6 +61,7 @@ class Edge:
     searched: tuple[Place, ...] = ()
     versions_missing: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    other_versions: tuple[str, ...] = ()
 
     @property
     def missing(self) -> bool:

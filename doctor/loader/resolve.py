@@ -23,6 +23,7 @@ from doctor.loader.ldconfig import configured_folders
 from doctor.loader.process import Lists, Object, Process
 from doctor.loader.resolution import Edge, EdgeKind, Place, Resolution
 from doctor.loader.search import MAX_PLACES, MUSL_ITSELF, Allowance, GaveUp, Hit, Rules, Search, Step, expand, rules_of
+from doctor.loader.versions import Versions
 from doctor.tree import Paths, Tree, join
 
 # Edges followed in all processes together. A large image with torch, ROCm and a desktop has some hundred thousand.
@@ -91,6 +92,7 @@ class _Session:
         self._rules: dict[tuple[object, ...], tuple[Rules, Search]] = {}
         self._configured: tuple[tuple[str, str], ...] | None = None
         self._files_by_name: dict[str, list[str]] = {}
+        self._versions = Versions(self._paths)
         self._roots: dict[str, None] = {}
         self._seen: set[str] = set()
         self._edges: dict[tuple[str, str, str | None, str], Edge] = {}
@@ -103,6 +105,7 @@ class _Session:
         for file, header in files.items():
             for name in {file.rpartition("/")[2], header.soname or ""} - {""}:
                 self._files_by_name.setdefault(name, []).append(file)
+                self._versions.remember(name, file)
 
     def follow_all(self, files: Mapping[str, Header]) -> None:
         """Follows programs, then libraries that nothing else loads, then what is loaded only in a circle."""
@@ -224,6 +227,7 @@ class _Session:
 
     def _missing(self, process: Process, loaded: Object, needed: str, places: tuple[Place, ...]) -> Edge:
         elsewhere = tuple(self._files_by_name.get(needed, ())[:MAX_ELSEWHERE])
+        elsewhere = elsewhere or self._versions.elsewhere(needed, places)
         kind: EdgeKind = "missing"
         how = "not found"
         capability = driver.capability(needed)
@@ -239,7 +243,10 @@ class _Session:
         elif plug_in is not None:
             kind = "optional"
             how = f"not found; needed only by {plug_in}"
-        return Edge(needed, loaded.path, process.root, process.program, None, None, kind, how, places, (), elsewhere)
+        others = () if capability is not None else self._versions.others(needed, places)
+        return Edge(
+            needed, loaded.path, process.root, process.program, None, None, kind, how, places, (), elsewhere, others
+        )
 
     def _configured_folder(self, process: Process, needed: str) -> tuple[str, str] | None:
         """The folder of /etc/ld.so.conf that has the library, and the file that names the folder."""

@@ -5,9 +5,10 @@ nothing is run or loaded, and no GPU, CUDA or ROCm is needed.
 
 examples:
   gpu-doctor binary libtorch_cuda.so
-  gpu-doctor binary torch-2.9.1-cp312-cp312-manylinux_2_28_x86_64.whl
+  gpu-doctor binary torch-2.9.1-cp312-cp312-manylinux_2_28_x86_64.whl --gpu "RTX 5090"
   gpu-doctor binary --format jsonl /usr/lib/python3/dist-packages
-  gpu-doctor binary --root unpacked-image unpacked-image/usr/bin/app    what it loads there, and what is missing
+  gpu-doctor binary --root / ./app                        what it loads on this machine, and what is missing
+  gpu-doctor binary --root unpacked-image /usr/bin/app    the same in an unpacked image
 """
 
 from __future__ import annotations
@@ -17,18 +18,23 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doctor.binary.device_code import Depth
-from doctor.binary.record import BinaryFile, Images, to_json
+from doctor.binary.record import RELOCATABLE, BinaryFile, Images, to_json
 from doctor.binary.scan import scan
 from doctor.errors import UsageError
 from doctor.text import one_line
 
 if TYPE_CHECKING:
-    from doctor.loader.resolution import Edge
+    from doctor.binary.details import Details
+    from doctor.gpus import Gpu
+    from doctor.loader.resolution import Resolution
 
 SCHEMA = "gpu-doctor/binary/1"
+# Kernel images that are files of their own lie side by side for many targets: one that fits is enough for all.
+_LOOSE = ("cubin", "code-object", "fatbin", "bundle", "ptx", "kernel-library")
+_WIDE = 4000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,106 +47,63 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         " to keep more (default), or in all data, which reads whole files",
     )
     parser.add_argument(
+        "--gpu",
+        metavar="GPU",
+        action="append",
+        default=[],
+        help="also tell which files have code for it: a name (RTX 5090), a target (sm_120, gfx1100) or a PCI id",
+    )
+    parser.add_argument("--driver", metavar="VERSION", help="NVIDIA driver that would compile PTX for --gpu")
+    parser.add_argument(
         "--root",
         metavar="DIR",
         help="also resolve what the files need, as the dynamic loader would with this folder as its root",
+    )
+    parser.add_argument(
+        "--library-path",
+        metavar="LIST",
+        help="LD_LIBRARY_PATH of the process (default: none; with --root / this shell's)",
     )
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=("text", "json", "jsonl"), default="text", help="form of the answer")
     group.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
     group.add_argument("--output", metavar="FILE", help="write the answer to a file")
-    group.add_argument("--verbose", action="store_true", help="every place with its images, every version node")
+    group.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "never"),
+        default="error",
+        help="exit with 1 if a library is missing (--root) or a file has no code for the GPU (--gpu), or never",
+    )
+    group.add_argument("--verbose", action="store_true", help="every place with its images, symbols by version node")
 
 
 def run(options: argparse.Namespace) -> int:
-    for path in options.paths:
-        try:
-            os.stat(path)
-        except OSError as error:
-            raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
-    answer = _Answer(options.paths, Depth(options.places))
-    edges = _edges(options.root, options.paths) if options.root else None
-    if options.format == "json":
-        _write(_as_json(answer.files(), edges), options.output)
-    elif options.format == "jsonl":
-        _write(_as_json_lines(answer.files()), options.output)
-    else:
-        _write(_as_text(answer, options.verbose, edges), options.output)
+    answer = _Answer(options)
+    form = {"json": _as_json, "jsonl": _as_json_lines, "text": _as_text}[options.format]
+    _write(form(answer), options.output)
+    if options.fail_on != "never" and (answer.does_not_load or answer.code_is_lacking()):
+        return 1
     return 3 if answer.damaged else 0
-
-
-def _edges(root: str, paths: list[str]) -> tuple[Edge, ...]:
-    """What the files load below the root. Raises UsageError for a file that is not below it."""
-    # Imported here: without --root the loader and the facts would be half of the command's time.
-    from pathlib import Path
-
-    from doctor.loader.resolve import resolve
-    from doctor.tree import DirectoryTree
-
-    top = Path(root).resolve()
-    if not top.is_dir():
-        raise UsageError(f"--root {one_line(root)} is no folder")
-    inside = []
-    for path in paths:
-        place = Path(path).resolve()
-        if not place.is_relative_to(top):
-            raise UsageError(f"{one_line(path)} is not below --root {one_line(root)}")
-        files = sorted(place.rglob("*")) if place.is_dir() else [place]
-        inside += [f"/{file.relative_to(top)}" for file in files if file.is_file() and not file.is_symlink()]
-    return resolve(DirectoryTree(top), inside, {}).edges
-
-
-def _edge_json(edge: Edge) -> dict[str, object]:
-    from doctor.data.libraries import provider_of
-
-    provider = provider_of(edge.needed)
-    return {
-        "needed": edge.needed,
-        "by": edge.by,
-        "found": edge.found,
-        "kind": edge.kind,
-        "how": edge.how,
-        "versions_missing": edge.versions_missing,
-        "searched": [{"how": place.how, "path": place.path, "outcome": place.outcome} for place in edge.searched],
-        "elsewhere": edge.elsewhere,
-        "component": provider.component or None,
-        "provider": {"pip": provider.pip, "apt": provider.apt, "debian": provider.debian, "conda": provider.conda},
-        "known_majors": provider.majors,
-    }
-
-
-def _edge_lines(edges: tuple[Edge, ...], verbose: bool) -> Iterator[str]:
-    """What each file loads: the missing in full, the found on request."""
-    from doctor.data.libraries import provider_of
-
-    for edge in edges:
-        if edge.missing:
-            provider = provider_of(edge.needed)
-            yield f"missing: {one_line(edge.needed)}, needed by {one_line(edge.by)}"
-            if provider.component:
-                names = [*provider.pip, *provider.apt, provider.debian, provider.conda]
-                yield f"  it belongs to {provider.component}; provided by {', '.join(filter(None, names)) or 'unknown'}"
-            yield from (
-                f"  searched {one_line(place.path, 200)} ({place.how}): {place.outcome}" for place in edge.searched
-            )
-            yield from (f"  there is {one_line(path, 200)}, where the loader does not look" for path in edge.elsewhere)
-        elif edge.versions_missing:
-            nodes = ", ".join(edge.versions_missing)
-            yield f"too old: {one_line(str(edge.found))} has no {one_line(nodes)}, needed by {one_line(edge.by)}"
-        elif verbose or edge.kind == "from-driver":
-            yield f"{one_line(edge.needed)} of {one_line(edge.by)}: {one_line(edge.how, 200)}"
-    gone = sum(edge.missing or bool(edge.versions_missing) for edge in edges)
-    yield f"{len(edges)} libraries looked for, {gone} missing or too old"
 
 
 class _Answer:
     """The files one after another, so that a tree of any size takes no more memory than its largest file's record."""
 
-    def __init__(self, paths: list[str], depth: Depth) -> None:
-        self._paths = paths
-        self._depth = depth
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Raises UsageError for a path, GPU or root that there is not."""
+        self.verbose: bool = options.verbose
+        self.gpus = _gpus(options.gpu)
+        self.root: str | None = options.root
         self.count = 0
         self.damaged = 0
+        self.does_not_load = False
+        self._depth = Depth(options.places)
+        self._driver: str | None = options.driver
+        self._library_path = _library_path(options)
+        self._loaded: list[str] = []
+        # By GPU and file, or folder of kernel images: whether code in it runs.
+        self._runs: dict[Gpu, dict[str, str]] = {}
+        self._paths = [_on_disk(path, options.root) for path in options.paths]
 
     def files(self) -> Iterator[BinaryFile]:
         for path in self._paths:
@@ -148,9 +111,146 @@ class _Answer:
                 for file in scan(path, self._depth):
                     self.count += 1
                     self.damaged += bool(file.unreadable)
+                    if self.root is not None and file.kind in ("executable", "shared-object") and "!" not in file.path:
+                        self._loaded.append(file.path)
                     yield file
             except OSError as error:
                 raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
+
+    def verdicts(self, file: BinaryFile) -> list[Verdict]:
+        """Whether each GPU has code in `file`; nothing for a file without device code."""
+        if not self.gpus or not (file.cubin or file.ptx or file.gfx):
+            return []
+        found = [_verdict(file, gpu, self._driver) for gpu in self.gpus]
+        place = file.path.rpartition("/")[0] if file.kind in _LOOSE else file.path
+        for verdict in found:
+            known = self._runs.setdefault(verdict.gpu, {})
+            known[place] = min(known.get(place, verdict.runs), verdict.runs, key=list(_TOLD).index)
+        return found
+
+    def totals(self, gpu: Gpu) -> dict[str, int]:
+        """How many files, kernel images of one folder being one, do what on a GPU."""
+        runs = list(self._runs.get(gpu, {}).values())
+        return {word: runs.count(word) for word in _TOLD if word in runs}
+
+    def code_is_lacking(self) -> bool:
+        """Whether a file lacks code for a GPU, or all have code for the other vendor's alone."""
+        return any("no" in totals or [*totals] == ["wrong-vendor"] for totals in map(self.totals, self.gpus))
+
+    def resolution(self) -> Resolution | None:
+        """What the files load below the root; after all files were given."""
+        if self.root is None:
+            return None
+        from doctor.loader.resolve import resolve
+        from doctor.render.libraries import is_wrong
+        from doctor.tree import DirectoryTree
+
+        inside = [f"/{os.path.relpath(path, os.path.realpath(self.root))}" for path in self._loaded]
+        with DirectoryTree(self.root) as tree:
+            found = resolve(tree, inside, {"LD_LIBRARY_PATH": self._library_path})
+        self.does_not_load = any(is_wrong(edge) for edge in found.edges)
+        return found
+
+
+def _gpus(names: list[str]) -> tuple[Gpu, ...]:
+    # What only some runs need is imported there: it would be half of the command's time.
+    if not names:
+        return ()
+    from doctor.gpus import gpu_named
+
+    return tuple(gpu_named(name) for name in names)
+
+
+def _library_path(options: argparse.Namespace) -> str:
+    if options.library_path is not None:
+        return str(options.library_path)
+    return os.environ.get("LD_LIBRARY_PATH", "") if options.root and os.path.realpath(options.root) == "/" else ""
+
+
+def _on_disk(path: str, root: str | None) -> str:
+    """Where a path of the command line lies on this machine. With a root, links are followed as inside of it.
+
+    Raises UsageError for what cannot be read or is not below the root.
+    """
+    if root is not None:
+        path = _below(path, root)
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{one_line(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return path
+
+
+def _below(path: str, root: str) -> str:
+    from doctor.tree import DirectoryTree, resolve
+
+    top = os.path.realpath(root)
+    if not os.path.isdir(top):
+        raise UsageError(f"--root {one_line(root)} is no folder")
+    seen = [os.path.relpath(whole(path), top) for whole in (os.path.abspath, os.path.realpath)]
+    inside = next((f"/{place}" for place in seen if place.split("/")[0] != ".."), path)
+    try:
+        with DirectoryTree(top) as tree:
+            found = resolve(tree, inside)
+    except OSError as error:
+        raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
+    if found is None:
+        raise UsageError(f"{one_line(path)} is not below --root {one_line(root)}, nor is there such a file in it")
+    return top.rstrip("/") + found.path
+
+
+class Verdict(NamedTuple):
+    """Whether a file has code for a GPU: `runs` is a word of `_TOLD`, `by` the target that decides, if one does."""
+
+    gpu: Gpu
+    runs: str
+    by: str | None
+    because: str
+
+
+# In the order in which files of one folder outdo each other.
+_TOLD = {
+    "yes": "with machine code for it",
+    "jit": "with PTX or generic code that fits it",
+    "unknown": "that may or may not have code for it",
+    "no": "without code for it",
+    "wrong-vendor": "for the other vendor",
+}
+
+
+def _verdict(file: BinaryFile, gpu: Gpu, driver: str | None) -> Verdict:
+    from doctor.arch import amd_code_runs, cuda_code_runs
+
+    if not (file.gfx if gpu.vendor == "amd" else file.cubin or file.ptx):
+        return Verdict(gpu, "wrong-vendor", None, "it has code for the other vendor's GPUs only")
+    if gpu.vendor == "amd":
+        answer = amd_code_runs(file.gfx, gpu.target)
+    else:
+        ptx = [(target, isa or None) for target, isa in file.ptx_modules()]
+        answer = cuda_code_runs(file.cubin, ptx, gpu.target, driver)
+    apart = [(target, isa or None) for target, isa in file.relocatable_ptx()]
+    if answer.runs == "no" and cuda_code_runs((), apart, gpu.target, driver).runs != "no":
+        because = f"{answer.because}; whether its relocatable PTX is linked for the device is not documented"
+        return Verdict(gpu, "unknown", None, because)
+    if answer.runs == "no" and (file.unreadable or file.not_searched):
+        return Verdict(gpu, "unknown", None, f"{answer.because}, as far as the file was read")
+    if gpu.unverified and answer.runs != "unknown":
+        return Verdict(gpu, "unknown", answer.by, f"that this GPU is {gpu.target} is not confirmed")
+    return Verdict(gpu, answer.runs, answer.by, answer.because)
+
+
+def _details(file: BinaryFile) -> Details | None:
+    """What pyelftools tells of a file; for an archive's member, or one it cannot read, None."""
+    if file.kind not in ("executable", "shared-object", "relocatable") or "!" in file.path:
+        return None
+    from doctor.binary.details import details
+    from doctor.binary.reader import Damaged, open_file
+
+    try:
+        with open_file(file.path) as reader:
+            return details(reader)
+    except (OSError, Damaged):
+        return None
 
 
 def _write(pieces: Iterable[str], output: str | None) -> None:
@@ -171,37 +271,77 @@ def _write(pieces: Iterable[str], output: str | None) -> None:
             os.unlink(part)
 
 
-def _as_json_lines(files: Iterable[BinaryFile]) -> Iterator[str]:
+# As JSON
+
+
+def _file_json(answer: _Answer, file: BinaryFile) -> dict[str, Any]:
+    content = to_json(file)
+    if answer.gpus:
+        content["gpus"] = [
+            {**verdict._asdict(), "gpu": verdict.gpu.target, "name": verdict.gpu.name}
+            for verdict in answer.verdicts(file)
+        ]
+    if answer.verbose and (found := _details(file)) is not None:
+        content["details"] = {**found._asdict(), "nodes": [node._asdict() for node in found.nodes]}
+    return content
+
+
+def _libraries_json(answer: _Answer) -> dict[str, Any]:
+    found = answer.resolution()
+    if found is None:
+        return {}
+    from doctor.render.libraries import library_json
+
+    return {
+        "libraries": [library_json(edge) for edge in found.edges],
+        "not_followed": [{"path": problem.path, "reason": problem.reason} for problem in found.problems],
+        "incomplete": found.incomplete,
+    }
+
+
+def _as_json_lines(answer: _Answer) -> Iterator[str]:
+    """A line for each file, then with --root one for what they load."""
     import json
 
-    for file in files:
-        yield json.dumps(to_json(file)) + "\n"
+    for file in answer.files():
+        yield json.dumps(_file_json(answer, file)) + "\n"
+    if libraries := _libraries_json(answer):
+        yield json.dumps(libraries) + "\n"
 
 
-def _as_json(files: Iterable[BinaryFile], edges: tuple[Edge, ...] | None) -> Iterator[str]:
+def _as_json(answer: _Answer) -> Iterator[str]:
     import json
 
     from doctor.version import __version__
 
     yield f'{{"schema": {json.dumps(SCHEMA)}, "tool_version": {json.dumps(__version__)}, "files": ['
     separator = "\n"
-    for file in files:
-        yield separator + json.dumps(to_json(file))
-        separator = ",\n"
-    libraries = f', "libraries": {json.dumps([_edge_json(edge) for edge in edges])}' if edges is not None else ""
-    yield f"\n]{libraries}}}\n"
-
-
-def _as_text(answer: _Answer, verbose: bool, edges: tuple[Edge, ...] | None) -> Iterator[str]:
     for file in answer.files():
-        yield "\n".join([one_line(file.path), *[f"  {line}" for line in _lines(file, verbose)]]) + "\n"
+        yield separator + json.dumps(_file_json(answer, file))
+        separator = ",\n"
+    libraries = json.dumps(_libraries_json(answer))
+    yield f"\n]{', ' + libraries[1:-1] if libraries != '{}' else ''}}}\n"
+
+
+# As text
+
+
+def _as_text(answer: _Answer) -> Iterator[str]:
+    for file in answer.files():
+        lines = [*_lines(file, answer.verbose), *_verdict_lines(answer, file)]
+        if answer.verbose and (found := _details(file)) is not None:
+            lines += _detail_lines(found)
+        yield "\n".join([one_line(file.path), *[f"  {line}" for line in lines]]) + "\n"
     if answer.count == 0:
         yield "no ELF files, kernel images or kernel libraries here\n"
     elif answer.count > 1:
         damage = f", {answer.damaged} that could not be read in full" if answer.damaged else ""
         yield f"{answer.count} binary files{damage}\n"
-    if edges is not None:
-        yield "\n".join(_edge_lines(edges, verbose)) + "\n"
+        yield from (_total(answer, gpu) for gpu in answer.gpus)
+    if (resolution := answer.resolution()) is not None:
+        from doctor.render.libraries import library_lines
+
+        yield "\n".join(library_lines(resolution, answer.verbose)) + "\n"
 
 
 def _lines(file: BinaryFile, verbose: bool) -> Iterator[str]:
@@ -211,14 +351,14 @@ def _lines(file: BinaryFile, verbose: bool) -> Iterator[str]:
     if file.ptx:
         yield "PTX                 " + ", ".join(f"{target} (ISA {version})" for target, version in file.ptx_modules())
     if file.gfx:
-        yield f"AMD code            {one_line(' '.join(file.gfx))}"
+        yield f"AMD code            {one_line(' '.join(file.gfx), _WIDE)}"
     yield from _places(file.images, verbose)
     if file.needed:
         needed = [_with_versions(name, file.needs_versions.get(name, ()), verbose) for name in file.needed]
-        yield f"needs               {one_line(', '.join(needed), 4000)}"
+        yield f"needs               {one_line(', '.join(needed), _WIDE)}"
     for tag, paths in (("RPATH", file.rpath), ("RUNPATH", file.runpath)):
         if paths:
-            yield f"{tag:<19} {one_line(':'.join(paths), 4000)}"
+            yield f"{tag:<19} {one_line(':'.join(paths), _WIDE)}"
     for place in file.not_searched:
         yield f"not searched        {one_line(place)}; --places all reads it"
     for part in file.unreadable:
@@ -242,8 +382,9 @@ def _places(images: tuple[Images, ...], verbose: bool) -> Iterator[str]:
             continue
         count = sum(row.number for row in rows)
         targets = " ".join([f"{row.target}×{row.number}" if verbose else row.target for row in rows])
-        note = "" if rows[0].listed else ", which cuobjdump does not list"
-        yield f"in {one_line(place):<16} {count} images{note}: {one_line(targets, 4000)}"
+        known = "which cuobjdump lists with -all only" if place == RELOCATABLE else "which cuobjdump does not list"
+        note = "" if rows[0].listed else f", {known}"
+        yield f"in {one_line(place):<16} {count} images{note}: {one_line(targets, _WIDE)}"
 
 
 def _with_versions(name: str, nodes: tuple[str, ...], verbose: bool) -> str:
@@ -255,7 +396,29 @@ def _newest(nodes: tuple[str, ...]) -> list[str]:
     """The highest of each family of version nodes, such as GLIBC_2.34 of GLIBC_*: it implies the lower ones."""
     newest: dict[str, tuple[list[int], str]] = {}
     for node in nodes:
-        numbered = re.fullmatch(r"(.*?)_(\d+(?:\.\d+)*)", node)
+        numbered = re.fullmatch(r"(.*?)_(\d{1,9}(?:\.\d{1,9})*)", node)
         family, number = (numbered[1], [int(part) for part in numbered[2].split(".")]) if numbered else (node, [0])
         newest[family] = max(newest.get(family, (number, node)), (number, node))
     return [node for _, node in newest.values()]
+
+
+def _detail_lines(found: Details) -> Iterator[str]:
+    if found.build_id:
+        yield f"build id            {one_line(found.build_id)}"
+    if found.executable_stack:
+        yield "executable stack    glibc 2.41 and later refuse to open it in a running program"
+    if found.static_tls:
+        yield "static TLS          opened late it may fail: cannot allocate memory in static TLS block"
+    for node in found.nodes:
+        shown = ", ".join(node.symbols[:6]) + (f" and {len(node.symbols) - 6} more" if len(node.symbols) > 6 else "")
+        yield one_line(f"asks {node.library} for {node.name}: {shown or 'no symbol'}", _WIDE)
+
+
+def _verdict_lines(answer: _Answer, file: BinaryFile) -> Iterator[str]:
+    for verdict in answer.verdicts(file):
+        yield f"{verdict.gpu.name} ({verdict.gpu.target}): {verdict.runs}: {one_line(verdict.because)}"
+
+
+def _total(answer: _Answer, gpu: Gpu) -> str:
+    told = ", ".join(f"{number} {_TOLD[word]}" for word, number in answer.totals(gpu).items())
+    return f"{gpu.name} ({gpu.target}): {told or 'no GPU code in any of them'}\n"

@@ -94,11 +94,12 @@ def test_relocatable_code_counts_only_alone() -> None:
     alone = scanned(CUDA / "relocatable.o")
     assert {images.place for images in alone.images} == {RELOCATABLE}
     assert alone.cubin == ("sm_80", "sm_90a")
-    data = (CUDA / "rdc.so").read_bytes()
-    linked = scan_file(reader(data), "rdc.so")
-    if any(images.place == ".nv_fatbin" for images in linked.images):
-        assert not any(images.listed for images in linked.images if images.place == RELOCATABLE)
-    assert linked.cubin == ("sm_80", "sm_90a")
+    linked = scanned(CUDA / "linked.so")
+    assert {images.place for images in linked.images if not images.listed} == {RELOCATABLE}
+    assert {images.place for images in linked.images if images.listed} == {".nv_fatbin"}
+    assert (linked.cubin, linked.ptx, linked.ptx_modules()) == (("sm_80", "sm_90a"), (), ())
+    assert linked.relocatable_ptx() == (("compute_80", "9.0"),)
+    assert alone.relocatable_ptx() == ()
 
 
 @pytest.mark.parametrize("name", ["k75", "k90a"])

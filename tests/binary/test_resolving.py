@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("root")
     stubs = tmp_path_factory.mktemp("stubs")
     (top / "usr/lib").mkdir(parents=True)
+    cuda = top / "usr/local/cuda-13.0/lib64"
+    cuda.mkdir(parents=True)
+    (cuda / "libcudart.so.13.0.96").write_bytes(b"")
+    (cuda / "libcudart.so.13").symlink_to("libcudart.so.13.0.96")
     names = {"libcudart.so.12": stubs, "libcuda.so.1": stubs, "libours.so.3": top / "usr/lib"}
     for name, folder in names.items():
         subprocess.run(
@@ -26,16 +31,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             check=True, timeout=60,
         )  # fmt: skip
     files = [folder / name for name, folder in names.items()]
-    subprocess.run(
-        ["gcc", "-nostdlib", "-Wl,--no-as-needed", "-Wl,-e,0", "-x", "c", "/dev/null", "-x", "none", *files, "-o", top / "app"],
-        check=True, timeout=60,
-    )  # fmt: skip
+    link(top / "app", files)
+    link(top / "whole", files[1:])
+    (top / "usr/bin").mkdir()
+    (top / "usr/bin/app").symlink_to("/app")
     return top
 
 
-def binary(*words: str) -> subprocess.CompletedProcess[str]:
+def link(program: Path, libraries: list[Path]) -> None:
+    subprocess.run(
+        ["gcc", "-nostdlib", "-Wl,--no-as-needed", "-Wl,-e,0", "-x", "c", "/dev/null", "-x", "none", *libraries,
+         "-o", program],
+        check=True, timeout=60,
+    )  # fmt: skip
+
+
+def binary(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "doctor", "binary", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )
 
 
 def test_libraries_in_json(root: Path) -> None:
@@ -46,18 +61,61 @@ def test_libraries_in_json(root: Path) -> None:
     missing = found["libcudart.so.12"]
     assert (missing["kind"], missing["component"]) == ("missing", "CUDA runtime")
     assert missing["provider"]["pip"] == ["nvidia-cuda-runtime-cu12"]
+    assert missing["provider"]["conda"]
+    assert missing["present_instead"] == ["/usr/local/cuda-13.0/lib64/libcudart.so.13"]
+    assert {"11.0", "12", "13"} <= set(missing["known_majors"])
     assert [place["path"] for place in missing["searched"]]
+    assert content["not_followed"] == []
+
+
+def test_libraries_in_json_lines(root: Path) -> None:
+    lines = [
+        json.loads(line) for line in binary("--format", "jsonl", "--root", str(root), str(root)).stdout.splitlines()
+    ]
+    assert {Path(line["path"]).name for line in lines[:-1]} == {"app", "whole", "libours.so.3"}
+    assert {edge["needed"] for edge in lines[-1]["libraries"]} >= {"libcudart.so.12", "libours.so.3"}
 
 
 def test_libraries_in_words(root: Path) -> None:
-    said = binary("--root", str(root), str(root / "app")).stdout
-    assert "missing: libcudart.so.12, needed by /app" in said
-    assert "nvidia-cuda-runtime-cu12" in said
-    assert "missing: libcuda.so.1" not in said
-    assert said.rstrip().endswith("3 libraries looked for, 1 missing or too old")
+    done = binary("--root", str(root), str(root / "app"))
+    assert done.returncode == 1
+    assert "missing: libcudart.so.12, needed by /app" in done.stdout
+    assert "  of CUDA runtime, provided by pip: nvidia-cuda-runtime-cu12; apt: " in done.stdout
+    assert "  there instead: /usr/local/cuda-13.0/lib64/libcudart.so.13\n" in done.stdout
+    assert "missing: libcuda.so.1" not in done.stdout
+    assert done.stdout.rstrip().endswith("3 libraries looked for, 1 missing or too old")
+
+
+def test_exit_codes(root: Path) -> None:
+    assert binary("--root", str(root), str(root / "whole")).returncode == 0
+    assert binary("--root", str(root), "--fail-on", "never", str(root / "app")).returncode == 0
+
+
+@pytest.mark.parametrize("path", ["/app", "/usr/bin/app", "{root}/usr/bin/app"])
+def test_a_path_may_be_written_as_the_root_sees_it(root: Path, path: str) -> None:
+    """An absolute link in a root leads to a file of the root, not to one of this machine."""
+    done = binary("--root", str(root), path.format(root=root))
+    assert done.stdout.startswith(f"{root}/app\n")
+    assert "missing: libcudart.so.12, needed by /app" in done.stdout
+
+
+def test_the_library_path_of_the_process_counts(root: Path) -> None:
+    elsewhere = root / "usr/local/cuda-13.0/lib64"
+    done = binary("--root", str(root), str(root / "whole"))
+    assert "/usr/lib/libours.so.3" in binary("--verbose", "--root", str(root), str(root / "whole")).stdout
+    shutil.copy(root / "usr/lib/libours.so.3", elsewhere)
+    words = ("--json", "--root", str(root), str(root / "whole"))
+    asked = json.loads(binary(*words, "--library-path", "/usr/local/cuda-13.0/lib64").stdout)
+    silent = json.loads(binary(*words, LD_LIBRARY_PATH="/usr/local/cuda-13.0/lib64").stdout)
+    (elsewhere / "libours.so.3").unlink()
+    found = {edge["needed"]: edge["how"] for edge in asked["libraries"]}
+    assert (done.returncode, found["libours.so.3"]) == (0, "LD_LIBRARY_PATH")
+    assert "LD_LIBRARY_PATH" not in {edge["how"] for edge in silent["libraries"]}, "another machine's root"
 
 
 def test_a_file_outside_the_root_is_refused(root: Path) -> None:
     done = binary("--root", str(root), "/bin/sh")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "is not below --root" in done.stderr
+    done = binary("--root", str(root / "app"), "/bin/sh")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)

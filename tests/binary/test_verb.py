@@ -61,6 +61,68 @@ def test_verbose_counts_images_by_place(capsys: pytest.CaptureFixture[str]) -> N
     assert "sm_90a×2" in out
 
 
+def test_verbose_tells_what_version_nodes_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(CUDA / "mixed.so")
+    _, out, _ = run(capsys, "--verbose", path)
+    assert "  asks libc.so.6 for GLIBC_2.2.5: __cxa_finalize, __cxa_atexit\n" in out
+    assert "  build id " in out
+    _, out, _ = run(capsys, "--verbose", "--json", path)
+    details = json.loads(out)["files"][0]["details"]
+    assert {"library": "libgcc_s.so.1", "name": "GCC_3.0", "symbols": ["_Unwind_Resume"]} in details["nodes"]
+
+
+def test_gpus_are_told_which_files_have_code_for_them(capsys: pytest.CaptureFixture[str]) -> None:
+    both = (str(CUDA / "mixed.so"), str(AMD / "b_c_v3.hipfb"))
+    code, out, _ = run(capsys, "--gpu", "RTX 4090", "--gpu", "MI300X", "--gpu", "gfx1100", *both)
+    assert "GeForce RTX 4090 (8.9): yes: sm_86 runs on 8.9: same major, later minor\n" in out
+    assert "gfx1100 (gfx1100): yes: " in out
+    assert "Instinct MI300X (gfx942): no: " in out, "the bundle has gfx942:sramecc-:xnack+ only"
+    assert out.endswith("gfx1100 (gfx1100): 1 with machine code for it, 1 for the other vendor\n")
+    assert code == 1
+    assert run(capsys, "--gpu", "RTX 4090", *both)[0] == 0
+    assert run(capsys, "--gpu", "MI300X", "--fail-on", "never", *both)[0] == 0
+    assert run(capsys, "--gpu", "MI300X", both[0])[0] == 1, "code for the other vendor alone"
+
+
+def test_verdicts_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--json", "--gpu", "sm_120", "--driver", "550.54", str(CUDA / "mixed.so"))
+    (verdict,) = json.loads(out)["files"][0]["gpus"]
+    assert (verdict["gpu"], verdict["runs"], verdict["by"]) == ("12.0", "no", None)
+    assert "PTX 9.0 needs a driver for CUDA 13.0" in verdict["because"]
+    _, out, _ = run(capsys, "--json", "--gpu", "sm_120", "--driver", "580.65", str(CUDA / "mixed.so"))
+    (verdict,) = json.loads(out)["files"][0]["gpus"]
+    assert (verdict["runs"], verdict["by"]) == ("jit", "compute_80")
+
+
+def test_code_that_may_be_linked_or_was_not_read_is_not_called_absent(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "--gpu", "sm_120", str(CUDA / "linked.so"))
+    assert "(12.0): unknown: " in out
+    assert "relocatable PTX" in out
+    assert code == 0
+    code, out, _ = run(capsys, "--gpu", "T4", str(CUDA / "linked.so"))
+    assert (code, "Tesla T4 (7.5): no: " in out) == (1, True), "its PTX is too new for this one"
+    cut = tmp_path / "cut.fatbin"
+    cut.write_bytes((CUDA / "k.fatbin").read_bytes()[:-8])
+    code, out, _ = run(capsys, "--gpu", "T4", str(cut))
+    assert (code, "Tesla T4 (7.5): unknown: " in out) == (3, True)
+
+
+def test_kernel_libraries_of_a_folder_are_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for target in ("gfx942", "gfx1100", "gfx1030"):
+        (tmp_path / f"TensileLibrary_lazy_{target}.dat").write_bytes(b"x")
+    code, out, _ = run(capsys, "--gpu", "RX 7900 XTX", str(tmp_path))
+    assert (code, out.splitlines()[-1]) == (0, "Radeon RX 7900 XTX (gfx1100): 1 with machine code for it")
+    assert run(capsys, "--gpu", "MI210", str(tmp_path))[0] == 1
+
+
+def test_a_gpu_that_is_not_known_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--gpu", "RTX 4091", str(CUDA / "mixed.so"))
+    assert (code, out) == (2, "")
+    assert "is no known GPU; did you mean" in err
+
+
 def test_a_wheel_is_read_in_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "a-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -2,13 +2,15 @@
 
     python tests/fuzz/binary_readers.py [TARGET] [SECONDS]
 
-A target takes any bytes. It fails by raising anything but Damaged or by giving a result that does not survive JSON. `tests/binary/test_fuzz.py` runs each for a few hundred inputs; an atheris run can use TARGETS as it is.
+A target takes any bytes. It fails by raising anything but Damaged or by giving a result that does not survive JSON.
+`tests/binary/test_bad_input.py` runs each for a few hundred inputs; an atheris run can use TARGETS as it is.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from doctor.binary.bundle import count_bundles
 from doctor.binary.cubin import cubin_target
+from doctor.binary.details import details
 from doctor.binary.device_code import Depth
 from doctor.binary.elf import read_elf
 from doctor.binary.fatbin import count_images
@@ -27,6 +30,7 @@ from doctor.binary.record import Counts, from_json, to_json
 from doctor.binary.scan import scan_file
 from doctor.binary.static_archive import objects
 from doctor.binary.zip_archive import members, open_member
+from doctor.loader.ldconfig import by_name, parse_cache
 
 FIXTURES = Path(__file__).parent.parent / "binary" / "fixtures"
 READS = 200_000
@@ -48,6 +52,16 @@ def elf(data: bytes) -> None:
         headers = read_elf(reader)
         if headers.machine == "cuda":
             cubin_target(reader, headers)
+
+
+def more_of_elf(data: bytes) -> None:
+    with suppress(Damaged):
+        json.dumps(details(Reader(Memory(data))))
+
+
+def ld_so_cache(data: bytes) -> None:
+    with suppress(Damaged):
+        by_name(parse_cache(Reader(Memory(data))), "x86_64", 64, ("x86-64-v3",))
 
 
 def fatbin(data: bytes) -> None:
@@ -84,17 +98,20 @@ def file(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "elf": elf,
+    "details": more_of_elf,
     "fatbin": fatbin,
     "bundle": _counting(count_bundles),
     "offload": _counting(count_offload_images),
     "ptx": ptx,
     "static_archive": static_archive,
     "zip_archive": zip_archive,
+    "ld_so_cache": ld_so_cache,
     "file": file,
 }
 
 _SEEDS = {
     "elf": ("cuda/k90a.cubin", "cuda/mixed.so", "amd/o_gfx942.hsaco", "cuda/relocatable.o"),
+    "details": ("cuda/mixed.so", "cuda/relocatable.o", "amd/offload.o"),
     "fatbin": ("cuda/k.fatbin", "cuda/lto.fatbin"),
     "bundle": ("amd/b_plain.hipfb", "amd/b_c_v1.hipfb", "amd/b_c_v2.hipfb", "amd/b_c_v3.hipfb", "amd/cat_tight.hipfb"),
     "offload": ("amd/packed.offload",),
@@ -107,6 +124,8 @@ def seeds(target: str) -> list[bytes]:
     """Valid inputs of a target to start from."""
     if target == "zip_archive":
         return [_zip(method) for method in (0, 8)]
+    if target == "ld_so_cache":
+        return [_cache()]
     names = _SEEDS.get(target) or tuple([name for row in _SEEDS.values() for name in row] + ["cuda/no_sections.so"])
     return [(FIXTURES / name).read_bytes() for name in names]
 
@@ -120,6 +139,15 @@ def _zip(method: int) -> bytes:
         archive.write(FIXTURES / "cuda/k90a.cubin", "a.cubin")
         archive.write(FIXTURES / "amd/b_c_v3.hipfb", "b/c.co")
     return buffer.getvalue()
+
+
+def _cache() -> bytes:
+    """An ld.so.cache of the new format with two libraries."""
+    texts = b"liba.so.1\0/lib/liba.so.1\0libb.so.2\0/usr/lib/libb.so.2\0"
+    at = 48 + 2 * 24
+    rows = [struct.pack("<iIIIQ", 0x303, at + key, at + value, 0, 0) for key, value in ((0, 10), (25, 35))]
+    head = b"glibc-ld.so.cache1.1" + struct.pack("<IIB3xI12x", 2, len(texts), 2, 0)
+    return head + b"".join(rows) + texts
 
 
 _NUMBERS = (0, 1, 2, 3, 7, 8, 63, 64, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 63) - 1, (1 << 64) - 1, (1 << 64) - 8)

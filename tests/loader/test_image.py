@@ -83,6 +83,51 @@ def test_a_library_of_the_driver_that_is_in_the_image_is_found_there(root: Root)
     assert kinds(examined(root), "/bin/program") == {"libcuda.so.1": "default path"}
 
 
+# -- what there is instead of a missing library
+
+
+def test_other_versions_of_a_missing_library(root: Root) -> None:
+    root.library("/usr/local/cuda-11.8/lib64/libcudart.so.11.0")
+    root.library("/usr/local/cuda-13.0/lib64/libcudart.so.13.0.96", soname="libcudart.so.13")
+    root.link("/usr/local/cuda-13.0/lib64/libcudart.so.13", "libcudart.so.13.0.96")
+    root.library("/usr/local/cuda-13.0/lib64/libcudart_other.so.12")
+    root.program("/bin/program", ["libcudart.so.12"])
+    with DirectoryTree(root.folder) as tree:
+        whole, alone = resolve_image(tree, {}, "x86_64"), resolve(tree, ["/bin/program"], {})
+    instead = [edge.other_versions for edge in (*whole.missing(), *alone.missing())]
+    assert instead[1] == ("/usr/local/cuda-11.8/lib64/libcudart.so.11.0", "/usr/local/cuda-13.0/lib64/libcudart.so.13")
+    assert instead[0] == (
+        "/usr/local/cuda-11.8/lib64/libcudart.so.11.0",
+        "/usr/local/cuda-13.0/lib64/libcudart.so.13.0.96",
+    )
+
+
+def test_a_library_whose_link_is_missing(root: Root) -> None:
+    root.library("/usr/lib/libcudart.so.12.4.127", soname="libcudart.so.12")
+    root.program("/bin/program", ["libcudart.so.12"])
+    with DirectoryTree(root.folder) as tree:
+        (edge,) = resolve(tree, ["/bin/program"], {}).missing()
+    assert (edge.elsewhere, edge.other_versions) == ((), ("/usr/lib/libcudart.so.12.4.127",))
+
+
+def test_a_library_in_a_wheel_that_the_loader_does_not_search(root: Root) -> None:
+    path = f"{SITE}/nvidia/cuda_runtime/lib/libcudart.so.12"
+    root.library(path)
+    root.program("/bin/program", ["libcudart.so.12", "libcuda.so.1", "libplain.so"])
+    with DirectoryTree(root.folder) as tree:
+        found = {edge.needed: edge for edge in resolve(tree, ["/bin/program"], {}).edges}
+    assert (found["libcudart.so.12"].elsewhere, found["libcudart.so.12"].other_versions) == ((path,), ())
+    assert found["libplain.so"].other_versions == ()
+
+
+def test_a_file_that_was_searched_is_not_elsewhere(root: Root) -> None:
+    root.text("/usr/lib/libcudart.so.12", "no library")
+    root.program("/bin/program", ["libcudart.so.12"])
+    with DirectoryTree(root.folder) as tree:
+        (edge,) = resolve(tree, ["/bin/program"], {}).missing()
+    assert (edge.elsewhere, edge.other_versions) == ((), ())
+
+
 # -- Python wheels
 
 
