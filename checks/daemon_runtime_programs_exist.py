@@ -18,9 +18,9 @@ def daemon_runtime_programs_exist(daemon: DaemonConfig | Broken | None, toolkit:
     named = {name: path for name, path in daemon.runtimes.items() if path.split("/")[-1] in PROGRAMS}
     # A bare name is looked up in the engine's PATH; only the usual folder was looked at.
     paths = {name: path if "/" in path else f"/usr/bin/{path}" for name, path in named.items()}
-    looked = {name: path for name, path in paths.items() if path.startswith("/usr/bin/") and path not in toolkit.unseen}
+    looked = {name: path for name, path in paths.items() if path in toolkit.programs or path in toolkit.absent}
     if not looked:
-        return NotApplicable("daemon.json names no runtime of a GPU toolkit in the usual folder")
+        return NotApplicable("daemon.json names no runtime of a GPU toolkit, or it was not looked for")
     missing = [(name, path) for name, path in looked.items() if path not in toolkit.programs]
     if not missing:
         return ", ".join(looked.values())

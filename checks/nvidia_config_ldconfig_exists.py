@@ -13,11 +13,11 @@ from doctor.finding import Evidence, Finding
 def nvidia_config_ldconfig_exists(config: ToolkitConfig | Broken | None, toolkit: ToolkitFacts) -> Verdict:
     if not isinstance(config, ToolkitConfig) or not config.ldconfig.startswith("@"):
         return NotApplicable(f"{CONFIG} names no ldconfig of the host")
-    path = config.ldconfig.removeprefix("@").replace("/usr/sbin/", "/sbin/")
-    if path not in ("/sbin/ldconfig", "/sbin/ldconfig.real") or path in toolkit.unseen:
-        return NotApplicable(f"whether {path} is there was not looked at")
+    path = config.ldconfig.removeprefix("@")
     if path in toolkit.programs:
         return f"{path} is there"
+    if path not in toolkit.absent:
+        return NotApplicable(f"whether {path} is there was not looked at")
     evidence = (
         Evidence("file", CONFIG, f'ldconfig = "{config.ldconfig}"'),
         Evidence("file", path, "not there"),

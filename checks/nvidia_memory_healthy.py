@@ -24,7 +24,8 @@ def nvidia_memory_healthy(nvml: NvmlFacts) -> Verdict:
             evidence = Evidence("command", nvml.way, f"GPU {gpu.index} {gpu.name}: {says}")
             values = {"index": str(gpu.index), **({"pci": gpu.pci} if gpu.pci else {})}
             found.append(Finding("nvidia-xid-hardware", (evidence,), values, severity=severity, subject=gpu.pci))
-    return found or f"{len(telling)} GPU(s) without unrepaired memory errors"
+    on = sum(bool(gpu.ecc) for gpu in telling)
+    return found or f"{len(telling)} GPU(s) without unrepaired memory errors, ECC on for {on}"
 
 
 def _trouble(gpu: NvmlGpu) -> tuple[str, Severity | None]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from doctor.check import Check, perform
+from doctor.describe import container_state, machine, surroundings
 from doctor.diagnose import diagnose
 from doctor.facts import AREAS, Facts, parse
 from doctor.finding import Finding
@@ -173,7 +174,7 @@ def _report(
     found = [*(_weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
     target = snapshot.target
-    examined = bool(facts.container) if target.container else any(one.state in ("passed", "found") for one in outcomes)
+    examined = bool(facts.container) if target.container else _saw_gpus(facts)
     return Report(
         kind="container" if target.container else "machine",
         name=facts.container.name if facts.container else target.container or "this machine",
@@ -186,7 +187,14 @@ def _report(
         notes=(*base.errors, *_notes(facts)),
         corrected=correct(diagnoses.ranked, facts),
         examined=examined,
+        state=container_state(facts.container) if facts.container else machine(facts),
     )
+
+
+def _saw_gpus(facts: Facts) -> bool:
+    """Whether it could be seen which GPUs there are, or that there are none. Without that, silence means nothing."""
+    other_ways = facts.nvidia and (facts.nvidia.wsl or facts.nvidia.tegra or facts.nvidia.nodes)
+    return bool(facts.pci or facts.nvml or other_ways)
 
 
 def _weighed(finding: Finding, said: list[Finding]) -> Finding:
@@ -258,7 +266,10 @@ def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
 
 
 def _notes(facts: Facts) -> Iterator[str]:
-    """Containers that failed lately, where none was named."""
+    """Where this runs, and the containers that failed lately where none was named."""
+    if facts.container:
+        yield f"this machine: {machine(facts)}"
+    yield from surroundings(facts)
     if facts.engine and not facts.container:
         for one in facts.engine.containers:
             if one.failed:

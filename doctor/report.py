@@ -54,6 +54,8 @@ class Report:
     corrected: Corrected | None = None
     examined: bool = True
     """False: so little could be read that silence means nothing."""
+    state: str = ""
+    """How it fares, or what it is, in a few words: `exited with code 1`."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further parts of the JSON form, such as `image`."""
 
@@ -82,7 +84,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "tool_version": report.tool_version,
         "created": report.created,
-        "subject": {"kind": report.kind, "name": report.name},
+        "subject": {"kind": report.kind, "name": report.name, **({"state": report.state} if report.state else {})},
         "summary": {
             "verdict": report.verdict,
             "errors": report.count("error"),

@@ -63,6 +63,8 @@ class AmdFacts:
     rocm: dict[str, str]
     """Folder to ROCm release, such as 6.4.1."""
     has_firmware: bool | Unknown
+    noretry: int | None
+    """Module parameter: 0 retries after page faults (XNACK), 1 does not, -1 leaves it to the driver."""
 
     @property
     def gpus(self) -> tuple[KfdNode, ...]:
@@ -90,7 +92,13 @@ def amd(snapshot: Snapshot) -> AmdFacts | Unknown:
         topology=_topology(snapshot),
         rocm=_releases(snapshot),
         has_firmware=bool(lines_of(snapshot, _firmware(snapshot))) if _firmware(snapshot) else Unknown("not looked at"),
+        noretry=_parameter(snapshot, "noretry"),
     )
+
+
+def _parameter(snapshot: Snapshot, name: str) -> int | None:
+    text = text_of(snapshot, f"file:/sys/module/amdgpu/parameters/{name}") or ""
+    return int(text) if re.fullmatch(r"\s*-?\d+\s*", text) else None
 
 
 def _release(snapshot: Snapshot) -> str:

@@ -81,6 +81,16 @@ class DeviceMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """What happened to a container, as the engine heard of it."""
+
+    action: str
+    """start, oom, kill, stop or die."""
+    signal: str = ""
+    """Number or name of the signal that somebody had the engine send."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerFacts:
     """A container's own configuration and how it ended."""
 
@@ -136,6 +146,8 @@ class ContainerFacts:
     """Name of its compose service, or empty."""
     log: str = ""
     """Its last log lines; empty too where they could not be read."""
+    events: tuple[ContainerEvent, ...] = ()
+    """What the engine remembers since its last start; empty too where it has forgotten, or was not asked."""
 
     @property
     def ran(self) -> str:
@@ -149,6 +161,11 @@ class ContainerFacts:
     def binds_device(self, path: str) -> bool:
         """Whether a path is mounted as a volume, which passes no permission to use a device."""
         return any(source == path for _, source, _ in self.mounts)
+
+    @property
+    def killed_on_request(self) -> bool:
+        """Whether somebody had the engine send SIGKILL, as `docker stop` does after its time of grace."""
+        return any(one.action == "kill" and one.signal in ("9", "KILL", "SIGKILL") for one in self.events)
 
     @property
     def requests_nvidia(self) -> bool:
@@ -297,6 +314,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         init=bool(host.get("Init")),
         restart=_restart(host.get("RestartPolicy")),
         service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
+        events=_events(_content(snapshot, "docker:events") or []),
         log=log.text if (log := snapshot.get("docker:log")) and log.state == "ok" else "",
     )
 
@@ -354,6 +372,13 @@ def _words(value: Any) -> tuple[str, ...]:
 def _environment(items: list[str] | None) -> dict[str, str | None]:
     split = (item.partition("=") for item in items or ())
     return {name: value if equals else None for name, equals, value in split}
+
+
+def _events(items: list[dict[str, Any]]) -> tuple[ContainerEvent, ...]:
+    """Those since the container's last start."""
+    events = [ContainerEvent(str(item["action"]), str(item.get("signal") or "")) for item in items]
+    last = max((n for n, one in enumerate(events) if one.action == "start"), default=0)
+    return tuple(events[last:])
 
 
 def _request(item: dict[str, Any]) -> DeviceRequest:

@@ -4,6 +4,7 @@ Who prints them. NVIDIA: https://github.com/NVIDIA/open-gpu-kernel-modules (kern
 src/nvidia/src/kernel/diagnostics/journal.c); Xid codes: https://docs.nvidia.com/deploy/xid-errors/ .
 AMD: drivers/gpu/drm/amd/amdgpu (amdgpu_job.c, amdgpu_device.c, amdgpu_drv.c, gmc_v*.c, amdgpu_ucode.c) of Linux.
 Module signatures: kernel/module/signing.c and main.c. Refusals: security/selinux/avc.c, security/apparmor/audit.c.
+Kills for want of memory: mm/oom_kill.c and, before Linux 5.0, mm/memcontrol.c.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("amd-firmware", r"amdgpu.*Direct firmware load for (?P<file>amdgpu/\S+) failed"),
         ("amd-init", r"amdgpu.*(?:Fatal error during GPU init|probe of (?P<pci>[0-9a-f:.]+) failed with error -\d+"
                      r"|probe with driver amdgpu failed with error -\d+)"),
+        ("oom", r"oom-kill:.*\btask_memcg=(?P<cgroup>\S*?),task=(?P<process>[^,]*),pid=(?P<pid>\d+)"
+                r"|Task in (?P<old_cgroup>\S+) killed as a result of limit of"),
         ("selinux", r"avc: +denied +\{ (?P<wanted>[^}]+) \}.*\bname=\"?(?P<name>[^\" ]+)"),
         ("apparmor", r"apparmor=\"DENIED\".*\bname=\"(?P<name>[^\"]+)\""),
     )
@@ -58,6 +61,11 @@ class KernelFacts:
 
     def of(self, *kinds: str) -> tuple[KernelEvent, ...]:
         return tuple(one for one in self.events if one.kind in kinds)
+
+    def oom_kill(self, container: str) -> KernelEvent | None:
+        """The last kill for want of memory in the cgroup of the container with this id."""
+        told = [one for one in self.of("oom") if container in "".join(one.values.values())]
+        return told[-1] if told else None
 
 
 def kernel(snapshot: Snapshot) -> KernelFacts | Unknown:

@@ -18,6 +18,10 @@ from doctor.snapshot import Snapshot
 
 Kind = Literal["", "docker", "podman", "kubernetes", "apptainer", "container"]
 
+# Numbers of include/uapi/linux/capability.h; 38 came with Linux 5.8. All before it make a privileged container.
+CAPABILITIES = {14: "IPC_LOCK", 19: "SYS_PTRACE", 21: "SYS_ADMIN", 23: "SYS_NICE", 38: "PERFMON"}
+ALL = (1 << 38) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class LimitFacts:
@@ -40,6 +44,23 @@ class LimitFacts:
     """Where files of the host are mounted over the system's own, out of those that concern GPUs."""
     device_rules: tuple[str, ...] | None
     """What the devices cgroup of version 1 permits; version 2 does not tell."""
+    capabilities: tuple[str, ...] | None = None
+    """Those of this process that matter to GPU programs, or `all`; None: not told."""
+
+    def permits(self, major: int, minor: int) -> bool | None:
+        """Whether the devices cgroup lets a character device be read and written; None: it does not tell."""
+        if self.device_rules is None:
+            return None
+        return any(_covers(rule, major, minor) for rule in self.device_rules)
+
+
+def _covers(rule: str, major: int, minor: int) -> bool:
+    """A line of devices.list such as `c 195:* rwm`."""
+    found = re.fullmatch(r"(?P<kind>[abc]) (?P<major>\d+|\*):(?P<minor>\d+|\*) (?P<access>[rwm]+)", rule.strip())
+    if not found or found["kind"] == "b":
+        return False
+    same = found["major"] in ("*", str(major)) and found["minor"] in ("*", str(minor))
+    return found["kind"] == "a" or (same and {"r", "w"} <= set(found["access"]))
 
 
 def limits(snapshot: Snapshot) -> LimitFacts | Unknown:
@@ -60,6 +81,7 @@ def limits(snapshot: Snapshot) -> LimitFacts | Unknown:
         infiniband=lines_of(snapshot, "names:/dev/infiniband"),
         mounts=_mounts(snapshot),
         device_rules=lines_of(snapshot, "file:/sys/fs/cgroup/devices/devices.list") or None,
+        capabilities=_capabilities(snapshot),
     )
 
 
@@ -74,6 +96,14 @@ def _inside(snapshot: Snapshot) -> Kind:
         if is_there(snapshot, key):
             return kind
     return "container" if text_of(snapshot, "file:/run/systemd/container") else ""
+
+
+def _capabilities(snapshot: Snapshot) -> tuple[str, ...] | None:
+    found = re.search(r"CapEff:\s*([0-9a-f]{16})", text_of(snapshot, "file:/proc/self/status") or "")
+    if not found:
+        return None
+    bits = int(found.group(1), 16)
+    return ("all",) if bits & ALL == ALL else tuple(name for bit, name in CAPABILITIES.items() if bits >> bit & 1)
 
 
 def _switch(snapshot: Snapshot, key: str) -> bool | Unknown | None:

@@ -14,6 +14,7 @@ from doctor.snapshot import Reading, Snapshot
 
 CHILD = "child:doctor.probes.nvml_child"
 COMPUTE_MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
+ON = {"Enabled": True, "Disabled": False}
 FABRIC_STATES = {1: "not started", 2: "in progress", 3: "completed"}
 
 
@@ -40,6 +41,9 @@ class NvmlGpu:
     total: int | None = None
     used: int | None = None
     mode: str = ""
+    persistence: bool | None = None
+    """Whether the driver keeps it awake while nobody uses it."""
+    ecc: bool | None = None
     mig: bool | None = None
     mig_pending: bool | None = None
     instances: tuple[str, ...] | None = None
@@ -122,7 +126,11 @@ def _plain(row: dict[str, Any], name: str, kind: type) -> Any:
 def _gpu(row: dict[str, Any]) -> NvmlGpu:
     mig, capability = _plain(row, "mig", list) or (None, None), _plain(row, "capability", list)
     rows, instances = _plain(row, "rows", list), _plain(row, "instances", list)
-    pending = _plain(row, "pages_pending", int)
+    pending, persistence, ecc = (
+        _plain(row, "pages_pending", int),
+        _plain(row, "persistence", int),
+        _plain(row, "ecc", list),
+    )
     processes, fabric = _plain(row, "processes", list), _plain(row, "fabric", dict) or {}
     return NvmlGpu(
         index=row["index"],
@@ -135,6 +143,8 @@ def _gpu(row: dict[str, Any]) -> NvmlGpu:
         total=_plain(row, "total", int),
         used=_plain(row, "used", int),
         mode=COMPUTE_MODES.get(row["mode"], "") if isinstance(row.get("mode"), int) else "",
+        persistence=None if persistence is None else bool(persistence),
+        ecc=bool(ecc[0]) if ecc else None,
         mig=None if mig[0] is None else bool(mig[0]),
         mig_pending=None if mig[1] is None else bool(mig[1]),
         instances=tuple(instances) if instances is not None else None,
@@ -179,6 +189,7 @@ def _smi_gpu(row: list[str]) -> NvmlGpu:
         pci=address(row[3]),
         total=int(row[4]) << 20 if row[4].isdigit() else None,
         used=int(row[5]) << 20 if row[5].isdigit() else None,
-        mig={"Enabled": True, "Disabled": False}.get(row[6]),
+        mig=ON.get(row[6]),
+        persistence=ON.get(row[7]),
         mode=modes.get(row[8], ""),
     )

@@ -68,9 +68,9 @@ class DaemonConfig:
 @dataclass(frozen=True, slots=True)
 class ToolkitFacts:
     programs: frozenset[str]
-    """Paths of the programs looked for that are there."""
-    unseen: frozenset[str]
-    """Paths of which we cannot tell."""
+    """Paths of programs, and of what config.toml names, that are there."""
+    absent: frozenset[str]
+    """Paths looked for that are not there; of others we cannot tell."""
     version: str
     """NVIDIA Container Toolkit."""
     library: str
@@ -112,7 +112,7 @@ def toolkit(snapshot: Snapshot) -> ToolkitFacts | Unknown:
     cli = text_of(snapshot, "command:nvidia-container-cli --version") or ""
     return ToolkitFacts(
         programs=frozenset(path for path, there in seen.items() if there),
-        unseen=frozenset(path for path, there in seen.items() if isinstance(there, Unknown)),
+        absent=frozenset(path for path, there in seen.items() if there is False),
         version=_version(text_of(snapshot, "command:nvidia-ctk --version") or ""),
         library=_version(cli.partition("lib-version:")[2]),
         amd_version=_version(text_of(snapshot, "command:amd-ctk --version") or ""),

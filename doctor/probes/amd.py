@@ -22,8 +22,7 @@ def amd(system: System, target: Target) -> Iterator[Reading]:
             yield system.node(f"/dev/dri/{name}")
     yield system.names("/sys/module/amdgpu")
     yield system.file("/sys/module/amdgpu/version")
-    for name in ("noretry", "mes", "ip_block_mask"):
-        yield system.file(f"/sys/module/amdgpu/parameters/{name}")
+    yield system.file("/sys/module/amdgpu/parameters/noretry")
     packaged = system.command("dpkg-query", "--show", "--showformat=${Version}", "amdgpu-dkms")
     yield packaged
     if packaged.state == "missing":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ LOG_BYTES = 1 << 20
 LISTED = 200
 DETAILED = 8
 """Containers that failed lately and are inspected one by one for their error."""
+
+EVENTS = ("start", "oom", "kill", "stop", "die")
+EVENTS_KEPT = 64
 
 # What each answer may carry into a snapshot. The rest (labels, host names, whole environments) stays where it is.
 INFO = (
@@ -279,6 +283,7 @@ def _container(one: _Engine, name: str) -> Iterator[Reading]:
     if content is None:
         return
     yield one.get("docker:log", lambda: _log(one, content["Id"]))[0]
+    yield one.get("docker:events", lambda: _events(one, content["Id"]))[0]
     yield one.get("docker:image", lambda: _image(one.api.inspect_image(content["Image"])))[0]
 
 
@@ -328,11 +333,25 @@ def _log(one: _Engine, identity: str) -> str:
     return str(data[-LOG_BYTES:].decode("utf-8", "replace"))
 
 
+def _events(one: _Engine, identity: str) -> list[dict[str, Any]]:
+    """What the engine remembers of how the container started and ended: Docker keeps its last 256 events."""
+    told = one.api.events(since=1, until=int(time.time()) + 1, filters={"container": [identity]}, decode=True)
+    rows = (
+        {
+            "action": item.get("Action") or item.get("status"),
+            "time": item.get("time"),
+            **_few((item.get("Actor") or {}).get("Attributes") or {}, ("signal", "exitCode")),
+        }
+        for item in told
+    )
+    return [row for row in rows if row["action"] in EVENTS][-EVENTS_KEPT:]
+
+
 PROBES = (
     Probe(
         "engine",
         "the container engine's version and settings, the list of containers; of the container you name: its "
-        "configuration, state, last log lines and image",
+        "configuration, state, last log lines, events and image",
         engine,
         timeout=20.0,
     ),

@@ -11,7 +11,7 @@ from doctor.snapshot import Reading, Target
 GPU_LINES = (
     r"NVRM|nvidia|nouveau|\bnova|amdgpu|\bkfd\b|\[drm|Xid|fabricmanager|[Ss]ecure ?[Bb]oot|Lockdown:|"
     r"rejected|module verification|AMD-Vi|DMAR|AER:|pcieport.*error|apparmor=\"DENIED\"|avc: +denied|"
-    r"oom-kill|Out of memory: Killed|BAR \d+.*(?:failed|no space|assign)"
+    r"oom-kill:|killed as a result of limit|Out of memory: Killed|BAR \d+.*(?:failed|no space|assign)"
 )
 LINES = "5000"
 

@@ -23,12 +23,14 @@ PROGRAMS = (
     "/usr/bin/apptainer",
     "/usr/bin/singularity",
     "/usr/local/bin/apptainer",
-    "/sbin/ldconfig",
-    "/sbin/ldconfig.real",
 )
+CONFIG = "/etc/nvidia-container-runtime/config.toml"
+DAEMON = "/etc/docker/daemon.json"
+# What they name on the host: the driver's root, ldconfig (with @ before it), programs.
+NAMED = re.compile(r"\b(?:root|ldconfig|path)\"?\s*[=:]\s*\"@?(/[^\"\n]{1,200})\"")
 FILES = (
-    "/etc/nvidia-container-runtime/config.toml",
-    "/etc/docker/daemon.json",
+    CONFIG,
+    DAEMON,
     "/etc/containerd/config.toml",
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
     "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
@@ -46,6 +48,7 @@ FOLDERS = ("/etc/crio/crio.conf.d", "/etc/containerd/conf.d")
 # /var/run is a link to /run, and an absolute one on Debian: under another root it would lead out.
 CDI = ("/etc/cdi", "/run/cdi")
 CDI_FILES = 32
+NAMES = 32
 NODES = 128
 NODE = re.compile(r"[\"'\s]((?:/dev/(?:nvidia|dri/|kfd|dxg)[\w./-]*))")
 
@@ -54,7 +57,11 @@ def toolkit(system: System, target: Target) -> Iterator[Reading]:
     for path in PROGRAMS:
         yield system.node(path)
     for path in FILES:
-        yield system.file(path)
+        reading = system.file(path)
+        yield reading
+        if path in (CONFIG, DAEMON):
+            for named in NAMED.findall(reading.text)[:NAMES]:
+                yield system.node(named)
     home = os.environ.get("HOME", "")
     if system.live and home:
         # A rootless Docker reads its own; where it lies is the person's business, not the reading's.

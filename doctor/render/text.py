@@ -51,6 +51,7 @@ def _fitting(text: str, look: Appearance) -> str:
 
 def _headline(report: Report, look: Appearance) -> str:
     subject = plain(f"{report.kind} {report.name}" if report.kind != "machine" else report.name)
+    subject += f": {plain(report.state)}" if report.state else ""
     if report.verdict == "fault":
         first = report.diagnoses[0]
         return look.paint(f"{look.sign(first.severity)}  {plain(first.title)}", first.severity) + f"\n{subject}"
@@ -60,13 +61,18 @@ def _headline(report: Report, look: Appearance) -> str:
 
 
 def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[str]:
-    first = item is report.diagnoses[0]
+    first = item is report.diagnoses[0] and report.verdict == "fault"
     if not first:
         role = {"consequence": "follows from it", "also": "also", "cause": ""}[item.role]
         yield look.paint(f"{look.sign(item.severity)}  {plain(item.title)}", item.severity) + (
             f"  ({role})" if role else ""
         )
     yield look.paint(f"   {item.finding.fault} · {SURE_WORDS[item.finding.sure]}", "dim")
+    if item.severity == "note" and not look.verbose:
+        # Beside the point as a rule; who wants it all asks for it.
+        for evidence in item.finding.evidence[:1]:
+            yield from _evidence(evidence, look)
+        return
     yield ""
     yield from _wrapped(item.explanation if look.verbose else item.explanation.split("\n\n")[0], look, "   ")
     yield ""

@@ -54,6 +54,20 @@ class Lab:
         done = self.docker("run", "--network=none", "--name", name, *words, check=False)
         return done.stderr
 
+    def fail_for_memory(self, name: str, *words: str) -> None:
+        """The same for a container that the kernel kills for memory.
+
+        The engine is told of the kill beside the container's end, and loses it where that comes first: then once more.
+        """
+        for _ in range(5):
+            self.fail(name, *words)
+            for _ in range(20):
+                state = self.docker("inspect", "--format", "{{.State.OOMKilled}}", name)
+                if state.stdout.strip() == "true":
+                    return
+                time.sleep(0.1)
+        pytest.fail(f"{name} was started five times, and the engine never told that it was killed for memory")
+
     def doctor(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "doctor", *words],

@@ -51,7 +51,8 @@ FAULTS = (
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(lab, fault: Fault) -> None:
-    lab.fail(f"lab-{fault.name}", *shlex.split(fault.run))
+    fail = lab.fail_for_memory if fault.fault == "container-oom-killed" else lab.fail
+    fail(f"lab-{fault.name}", *shlex.split(fault.run))
     report = lab.report(f"lab-{fault.name}")
     assert_diagnosed(report, fault)
 
@@ -111,12 +112,38 @@ def test_a_killed_child_leaves_exit_code_0(lab, tmp_path: Path) -> None:
     shell = Path("/bin/busybox")
     if not shell.exists():
         pytest.skip("busybox-static is not installed")
-    lab.docker("rm", "-f", "lab-child", check=False)
     mounts = ("-v", f"{shell}:/bin/sh:ro")
-    lab.fail("lab-child", "-m", "16m", *mounts, "lab/plain", "/bin/sh", "-c", "/opt/memory; true")
+    lab.fail_for_memory("lab-child", "-m", "16m", *mounts, "lab/plain", "/bin/sh", "-c", "/opt/memory; true")
     report = lab.report("lab-child")
     assert report["findings"][0]["fault"] == "container-oom-killed"
     assert "exit code 0" in report["findings"][0]["evidence"][0]["text"]
+
+
+def test_what_somebody_killed_was_not_out_of_memory(lab) -> None:
+    """Exit code 137 too; the engine remembers that it was asked."""
+    shell = Path("/bin/busybox")
+    if not shell.exists():
+        pytest.skip("busybox-static is not installed")
+    lab.docker("rm", "-f", "lab-killed", check=False)
+    lab.docker(
+        "run",
+        "-d",
+        "--network=none",
+        "--name",
+        "lab-killed",
+        "-v",
+        f"{shell}:/bin/sleep:ro",
+        "lab/plain",
+        "/bin/sleep",
+        "600",
+    )
+    lab.docker("kill", "lab-killed")
+    lab.docker("wait", "lab-killed")
+    report = lab.report("lab-killed")
+    assert "container-oom-killed" not in [item["fault"] for item in report["findings"]]
+    outcome = next(one for one in report["checks"] if one["id"] == "container_killed_for_memory")
+    assert (outcome["state"], "asked to stop or kill it" in outcome["says"]) == ("passed", True)
+    assert report["subject"]["state"] == "exited with code 137, stopped or killed on request"
 
 
 def test_check_without_a_container_names_those_that_failed(lab) -> None:
@@ -148,7 +175,7 @@ def _without_age(text: str) -> list[str]:
 
 
 def test_a_recorded_container_gives_the_same_report(lab) -> None:
-    lab.fail("lab-recorded", "-m", "16m", "lab/plain", "/opt/memory")
+    lab.fail_for_memory("lab-recorded", "-m", "16m", "lab/plain", "/opt/memory")
     file = lab.folder / "recorded.gz"
     done = lab.doctor("record", "-o", str(file), "--container", "lab-recorded", "--yes", "--force")
     assert done.returncode == 0, done.stderr

@@ -413,3 +413,47 @@ def healthy_amd_cdi() -> Machine:
     m = mi300x()
     m.file("/etc/cdi/amd.json", SPEC % 128)
     return m
+
+
+NORETRY = "/sys/module/amdgpu/parameters/noretry"
+MI100 = Radeon("1002:738c", 90008, 32, "38000")
+
+
+@machine({"amd_xnack_setting_fits": "amd-xnack-unavailable"})
+def xnack_beside_a_gpu_without_retry() -> Machine:
+    """One such GPU turns it off for the others too."""
+    m = docker(amd(linux(), MI210, RX7900), daemon=None)
+    m.environment = {"HSA_XNACK": "1"}
+    return m
+
+
+@machine({"amd_xnack_setting_fits": "amd-xnack-unavailable"})
+def xnack_with_a_driver_that_does_not_retry() -> Machine:
+    m = docker(amd(linux(), MI100), daemon=None)
+    m.file(NORETRY, "1\n")
+    return container(m, {**ROCM, "HSA_XNACK": "1"}, Devices=[KFD, DRI])
+
+
+@machine({}, near={"amd_xnack_setting_fits": "each process may choose, whatever noretry says"})
+def healthy_xnack_on_mi210() -> Machine:
+    m = docker(amd(linux(), MI210), daemon=None)
+    m.file(NORETRY, "1\n")
+    m.environment = {"HSA_XNACK": "1"}
+    return m
+
+
+@machine({}, near={"amd_xnack_setting_fits": "an older GPU, loaded with retry"})
+def healthy_xnack_on_mi100() -> Machine:
+    m = docker(amd(linux(), MI100), daemon=None)
+    m.file(NORETRY, "0\n")
+    m.environment = {"HSA_XNACK": "1"}
+    return m
+
+
+@machine({"here_devices_permitted": "amd-device-not-permitted"})
+def inside_with_kfd_bound() -> Machine:
+    """As with -v /dev/kfd:/dev/kfd: version 1 of cgroups tells that nothing permits it."""
+    m = inside(amd(linux(), MI300X))
+    m.file("/sys/fs/cgroup/devices/devices.list", "c 1:3 rwm\nc 226:* rwm\n")
+    m.spaces["/dev/shm"] = {"size": 1 << 34, "free": 1 << 34, "inodes": 0, "free_inodes": 0}
+    return m

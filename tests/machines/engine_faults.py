@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.machines.build import Machine, machine
+from tests.machines.build import Machine, Reply, machine
 from tests.machines.parts import (
     DAEMON,
     GPUS,
@@ -76,7 +76,9 @@ def no_cgroups_on_a_rootful_engine() -> Machine:
 
 @machine({}, near={"nvidia_config_manages_cgroups": "set, and mode cdi does without the hook"})
 def healthy_no_cgroups_in_cdi_mode() -> Machine:
-    return docker(toolkit(nvidia(linux(), DRIVER, H100), cgroups="no-cgroups = true", mode="cdi"), "nvidia")
+    return cdi(
+        docker(toolkit(nvidia(linux(), DRIVER, H100), cgroups="no-cgroups = true", mode="cdi"), "nvidia"), DRIVER, "0"
+    )
 
 
 @machine({"nvidia_config_fits_rootless": "nvidia-rootless-or-no-cgroups"})
@@ -94,6 +96,66 @@ def healthy_rootless_docker() -> Machine:
 def ubuntus_ldconfig_on_debian() -> Machine:
     m = docker(toolkit(nvidia(linux(distribution="debian"), DRIVER, H100)), "nvidia")
     m.drop("/sbin/ldconfig.real")
+    return m
+
+
+@machine({"nvidia_config_fits_mode": "nvidia-cdi-device-unresolvable"})
+def mode_cdi_without_specification() -> Machine:
+    return docker(toolkit(nvidia(linux(), DRIVER, H100), mode="cdi"), "nvidia")
+
+
+@machine({}, near={"nvidia_config_fits_mode": "mode cdi, and a specification"})
+def healthy_mode_cdi() -> Machine:
+    return cdi(docker(toolkit(nvidia(linux(), DRIVER, H100), mode="cdi"), "nvidia"), DRIVER, "0", "all")
+
+
+@machine({"nvidia_config_fits_mode": "container-engine-config-invalid"})
+def mode_csv_on_a_server() -> Machine:
+    return docker(toolkit(nvidia(linux(), DRIVER, H100), mode="csv"), "nvidia")
+
+
+@machine({"nvidia_config_fits_mode": "container-engine-config-invalid"})
+def mode_misspelt() -> Machine:
+    return docker(toolkit(nvidia(linux(), DRIVER, H100), mode="legcay"), "nvidia")
+
+
+ROOT = '[nvidia-container-cli]\nroot = "/run/nvidia/driver"\nldconfig = "@/usr/sbin/ldconfig"\n'
+
+
+@machine({"nvidia_config_root_exists": "nvidia-nvml-library-missing"})
+def root_of_a_driver_container_that_is_gone() -> Machine:
+    m = h100()
+    m.file(TOML, ROOT)
+    m.file("/usr/sbin/ldconfig")
+    return m
+
+
+@machine(
+    {},
+    near={
+        "nvidia_config_root_exists": "the driver container runs",
+        "nvidia_config_ldconfig_exists": "in another folder, and there",
+    },
+)
+def healthy_root_of_a_driver_container() -> Machine:
+    m = h100()
+    m.file(TOML, ROOT)
+    m.file("/usr/sbin/ldconfig")
+    m.folders.add("/run/nvidia/driver/usr/lib64")
+    return m
+
+
+@machine({"nvidia_toolkit_of_one_version": "nvidia-toolkit-version-mismatch"})
+def toolkit_half_upgraded() -> Machine:
+    m = h100()
+    m.commands["nvidia-container-cli --version"] = Reply("cli-version: 1.13.5\nlib-version: 1.13.5\n")
+    return m
+
+
+@machine({}, near={"nvidia_toolkit_of_one_version": "patch releases apart, as one release was made"})
+def healthy_toolkit_patch_releases_apart() -> Machine:
+    m = docker(toolkit(nvidia(linux(), DRIVER, H100), version="1.14.5"), "nvidia")
+    m.commands["nvidia-container-cli --version"] = Reply("cli-version: 1.14.4\nlib-version: 1.14.4\n")
     return m
 
 
@@ -255,6 +317,57 @@ def container_for_another_processor() -> Machine:
 @machine({"container_killed_for_memory": "container-oom-killed"})
 def container_killed() -> Machine:
     return container(h100(), state={"OOMKilled": True, "ExitCode": 137}, DeviceRequests=[GPUS], Memory=16 << 20)
+
+
+def events(m: Machine, *rows: dict[str, str]) -> Machine:
+    """What the engine remembers of the container, as /events of its API tells it."""
+    m.readings["docker:events"] = json.dumps([{"time": 1795903309 + n, **row} for n, row in enumerate(rows)])
+    return m
+
+
+def killed(**host: object) -> Machine:
+    """Exit code 137 and no flag: the engine did not hear of the reason."""
+    return container(h100(), state={"ExitCode": 137}, DeviceRequests=[GPUS], **host)
+
+
+START, DIE = {"action": "start"}, {"action": "die", "exitCode": "137"}
+OOM = (
+    "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={0},mems_allowed=0,oom_memcg=/docker/{0},"
+    "task_memcg=/docker/{0},task=python,pid=4242,uid=0"
+)
+
+
+@machine({"container_killed_for_memory": "container-oom-killed"})
+def container_killed_as_the_engines_events_tell() -> Machine:
+    return events(killed(), START, {"action": "oom"}, DIE)
+
+
+@machine({"container_killed_for_memory": "container-oom-killed"})
+def container_killed_as_the_kernel_log_tells() -> Machine:
+    m = killed()
+    kernel_log(m, OOM.format("f" * 64))
+    return m
+
+
+@machine({"container_killed_for_memory": "container-oom-killed"})
+def container_with_a_killed_child() -> Machine:
+    """Process 1 went on and ended well."""
+    m = container(h100(), state={"ExitCode": 0}, DeviceRequests=[GPUS])
+    kernel_log(m, f"Task in /docker/{'f' * 64} killed as a result of limit of /docker/{'f' * 64}")
+    return m
+
+
+@machine({"container_killed_for_memory": "container-oom-killed"})
+def container_killed_by_nobody_knows_whom() -> Machine:
+    m = events(killed(), START, {"action": "kill", "signal": "9"}, DIE, START, DIE)
+    kernel_log(m, OOM.format("e" * 64))
+    return m
+
+
+@machine({}, near={"container_killed_for_memory": "exit code 137 after `docker stop`"})
+def healthy_container_that_was_stopped() -> Machine:
+    asked = ({"action": "kill", "signal": "15"}, {"action": "kill", "signal": "9"}, DIE, {"action": "stop"})
+    return events(killed(), START, {"action": "oom"}, DIE, START, *asked)
 
 
 @machine(

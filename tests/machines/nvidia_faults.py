@@ -480,3 +480,42 @@ def inside_after_a_reload() -> Machine:
     m.environment = {"NVIDIA_VISIBLE_DEVICES": "all"}
     m.spaces["/dev/shm"] = {"size": 1 << 30, "free": 1 << 30, "inodes": 0, "free_inodes": 0}
     return nvml_fails(m, 999, "NVML_ERROR_UNKNOWN", "Unknown Error")
+
+
+RULES = "/sys/fs/cgroup/devices/devices.list"
+
+
+@machine({"here_devices_permitted": "nvidia-devices-lost-after-reload"})
+def inside_without_device_rules() -> Machine:
+    """The nodes are there; version 1 of cgroups tells that nothing permits them."""
+    m = inside(nvidia(linux(), "570.133.20", H100))
+    m.file(RULES, "c 136:* rwm\nc 1:3 rwm\nb *:* m\nc *:* m\n")
+    m.environment = {"NVIDIA_VISIBLE_DEVICES": "all"}
+    m.spaces["/dev/shm"] = {"size": 1 << 30, "free": 1 << 30, "inodes": 0, "free_inodes": 0}
+    return m
+
+
+@machine({}, near={"here_devices_permitted": "both majors are permitted, one node by node"})
+def healthy_inside_with_device_rules() -> Machine:
+    m = inside(nvidia(linux(), "570.133.20", H100))
+    m.file(RULES, "c 1:3 rwm\nc 195:* rw\nc 511:0 rw\nc 511:1 rw\n")
+    m.environment = {"NVIDIA_VISIBLE_DEVICES": "all"}
+    m.spaces["/dev/shm"] = {"size": 1 << 30, "free": 1 << 30, "inodes": 0, "free_inodes": 0}
+    return m
+
+
+def eight(**changes: object) -> Machine:
+    m = docker(toolkit(nvidia(linux(), "570.133.20", *[H100] * 8)), "nvidia")
+    for index in range(8):
+        tell(m, index, **changes)
+    return m
+
+
+@machine({"nvidia_persistence_on": "nvidia-persistence-off"})
+def eight_gpus_that_fall_asleep() -> Machine:
+    return eight(persistence=0)
+
+
+@machine({}, near={"nvidia_persistence_on": "off, and all of them in use"})
+def healthy_eight_gpus_in_use() -> Machine:
+    return eight(persistence=0, processes=[[4242, 1 << 30]])
