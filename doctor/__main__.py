@@ -21,6 +21,7 @@ VERBS = {
     "checks": "every check, what it needs and what it reads",
 }
 
+INTERRUPTED = 130
 EXAMPLES = """\
 examples:
   gpu-doctor                              the app (on a terminal)
@@ -42,9 +43,13 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] in (["--help"], ["-h"], ["help"]):
         print(usage())
         return 0
-    from doctor.verbs import command
+    try:
+        from doctor.verbs import command
 
-    return command.run(verb, words)
+        return command.run(verb, words)
+    except KeyboardInterrupt:
+        print("gpu-doctor: interrupted; nothing was changed", file=sys.stderr)
+        return INTERRUPTED
 
 
 def usage() -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -164,6 +166,11 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def _unread(descriptor: int) -> int:
+    """Bytes in the pipe that the other side has not read yet."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_ctrl_c() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "doctor", "explain", "-"],
@@ -174,7 +181,9 @@ def test_ctrl_c() -> None:
     assert process.stdin is not None
     process.stdin.write(b"a line\n")
     process.stdin.flush()
-    time.sleep(1.0)
+    while _unread(process.stdin.fileno()):
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130

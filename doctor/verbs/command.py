@@ -12,8 +12,6 @@ from typing import Any, NoReturn
 from doctor.__main__ import VERBS
 from doctor.errors import UsageError
 
-INTERRUPTED = 130
-
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Help as wide as the terminal; argparse's own way to ask for that imports shutil and all compressors."""
@@ -44,9 +42,6 @@ def run(verb: str | None, words: list[str]) -> int:
     except UsageError as error:
         print(f"gpu-doctor: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("gpu-doctor: interrupted; nothing was changed", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader left (a pager, head): not an error, and the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -136,9 +136,12 @@ def examine(
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
     target = Target(options.container, image, tuple(options.log), options.root)
     progress = _Progress(sys.stderr.isatty() and not options.quiet)
-    for event in engine.run(target, system, discover(), checks, base, patterns):
-        progress.show(event)
-        yield event
+    try:
+        for event in engine.run(target, system, discover(), checks, base, patterns):
+            progress.show(event)
+            yield event
+    finally:
+        progress.clear()
 
 
 class _Progress:
@@ -149,16 +152,20 @@ class _Progress:
         self._areas: list[str] = []
 
     def show(self, event: Event) -> None:
-        from doctor.engine import ProbeFinished, ProbeStarted, ReportReady
+        from doctor.engine import ProbeFinished, ProbeStarted
 
         if isinstance(event, ProbeStarted):
             self._areas.append(event.area)
         elif isinstance(event, ProbeFinished) and event.area in self._areas:
             self._areas.remove(event.area)
-        elif isinstance(event, ReportReady):
-            self._areas.clear()
+        self._say(f"looking at {', '.join(self._areas)} …" if self._areas else "")
+
+    def clear(self) -> None:
+        """The answer, or word of an interruption, begins on a line of its own."""
+        self._say("")
+
+    def _say(self, words: str) -> None:
         if self._on:
-            words = f"looking at {', '.join(self._areas)} …" if self._areas else ""
             print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
