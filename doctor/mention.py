@@ -18,6 +18,12 @@ MENTION = (
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
     r"|(?:[;&|]|\b(?:do|then|else))\s+echo\s"
+    r"|^\s*(?:[-*>] )?If [^`\"]*[`\"][^`\"]+[`\"]"
+    # lines of a change log, of git log --oneline, of tests that passed
+    r"|^\s*(?:[-*+•]|[0-9a-f]{7,12})\s+(?:\*\*)?(?:[\w/.-]+(?:\([\w/-]+\))?: ?)?(?i:fix(?:e[sd])?|add(?:s|ed)?"
+    r"|handle[sd]?|bump|avoid|prevent|skip|work(?:ed)? around|report|improve[sd]?|remove[sd]?|allow|update[sd]?|detect"
+    r"|retry|catch)\s"
+    r"|^\[\s*(?:RUN|OK|PASSED|SKIPPED)\s*\]|::\w.* (?:PASSED|SKIPPED|XFAIL)\b|--- (?:PASS|SKIP): "
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
     r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
@@ -68,6 +74,7 @@ REPORT = (
     r"|context|description|error|screenshots?|information|steps)\b"
 )
 """Headings of the forms that projects have for reports of faults, which hold logs."""
+COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
 CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
 ENOUGH = 5
@@ -108,7 +115,9 @@ def is_source(text: str) -> bool:
 
 
 def _is_document(lines: Sequence[str]) -> bool:
-    """Whether it is a written page: headings, and sentences that no program prints."""
+    """Whether it is a written page: headings, and sentences that no program prints; or a commit with its message."""
+    if any(_re2(COMMIT).search(line) for line in lines) and any(_re2(AUTHOR).search(line) for line in lines):
+        return True
     headings = sum(bool(_re2(HEADING).search(line)) for line in lines)
     prose = sum(bool(_re2(PROSE).search(line)) for line in lines)
     logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
