@@ -20,6 +20,7 @@ from doctor.image.unpacked import Broken
 from doctor.tree import MAX_LINKS, MAX_NAME, MAX_PATH, Kind, join, parent
 
 BLOCK = 512
+PIECE = 4 << 20
 # Bytes of a long name or of pax records; real ones are short, but for extended attributes.
 _EXTRA = 1 << 20
 _KINDS: dict[bytes, Kind] = {
@@ -356,7 +357,7 @@ class _Lazily:
     def __init__(self, part: Part, whole: int) -> None:
         self._part = part
         self._whole = whole
-        self._all: bytes | None = None
+        self._all: bytearray | None = None
         self.size = part.size
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -365,7 +366,15 @@ class _Lazily:
         if self.size > self._whole:
             return self._part.read_at(offset, size)
         if self._all is None:
-            self._all = self._part.read_at(0, self.size)
-            if len(self._all) < self.size:
+            self._all = self._read()
+        return bytes(self._all[offset : offset + size])
+
+    def _read(self) -> bytearray:
+        """All of it, taken in piece by piece: in one go it would take twice the room."""
+        data = bytearray()
+        while len(data) < self.size:
+            piece = self._part.read_at(len(data), min(PIECE, self.size - len(data)))
+            if not piece:
                 raise Broken(0, "the archive ends inside a member")
-        return self._all[offset : offset + size]
+            data += piece
+        return data

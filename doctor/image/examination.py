@@ -36,8 +36,9 @@ class Limits:
     """Folders below one another."""
     kept: int = 256 << 20
     """Bytes of small files whose text is kept."""
-    whole: int = 256 << 20
-    """Bytes of a file that is read whole where its layer cannot be read at any place."""
+    whole: int = 768 << 20
+    """Bytes of a file that is read whole where its layer cannot be read at any place: the largest of CUDA and ROCm have
+    650 MB, and each larger one costs the stream another time."""
     document: int = 16 << 20
     """Bytes of a manifest, an index or a configuration."""
 

@@ -97,10 +97,13 @@ def saved(layers: Iterable[bytes], env: Iterable[str] = (), architecture: str = 
     """An archive as `docker save` writes it: layers first, manifest.json last."""
     files: dict[str, bytes | None] = {}
     names = []
+    layers = list(layers)
     for number, layer in enumerate(layers):
         names.append(f"layer{number}/layer.tar")
         files[names[-1]] = layer
-    config = {"architecture": architecture, "os": "linux", "config": {"Env": list(env)}, "rootfs": {"diff_ids": []}}
+    ids = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    rootfs = {"type": "layers", "diff_ids": ids}
+    config = {"architecture": architecture, "os": "linux", "config": {"Env": list(env)}, "rootfs": rootfs}
     files["0123.json"] = json.dumps(config).encode()
     files["manifest.json"] = json.dumps([{"Config": "0123.json", "RepoTags": ["made:1"], "Layers": names}]).encode()
     return tar(files)

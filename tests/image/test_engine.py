@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,49 @@ def test_verdict_of_an_engine_image_and_nothing_changed(engine: Lab) -> None:
     assert {one["gpu"]: one["runs"] for one in image["verdicts"]} == {"sm_80": "yes", "sm_75": "no"}
     assert image["digest"].startswith("sha256:")
     assert state() == before
+
+
+def looking(lab: Lab) -> list[str]:
+    """Containers that were made to look at an image and are still there."""
+    return [name for name in lab.docker("ps", "-a", "--format", "{{.Names}}").stdout.split() if "gpu-doctor" in name]
+
+
+# The command on an engine whose folders cannot be read.
+BLIND = "import sys; from doctor.image import local; local._folders = lambda _: []; from doctor.__main__ import main; "
+
+
+def test_container_is_made_only_when_asked_and_removed(engine: Lab, tmp_path: Path) -> None:
+    before = engine.docker("ps", "-aq").stdout.split()
+    for words, how in ((("--via-container",), "a container that was made for it"), ((), "save stream")):
+        call = f"sys.exit(main(['image', 'made/torch', '--gpu', 'A100', '--json', *{words!r}]))"
+        done = subprocess.run(
+            [sys.executable, "-c", BLIND + call],
+            env={**engine.environment, "XDG_CACHE_HOME": str(tmp_path / str(len(words)))},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert how in json.loads(done.stdout)["image"]["read_from"]
+        assert engine.docker("ps", "-aq").stdout.split() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_container_is_removed_whatever_happens(engine: Lab, number: signal.Signals) -> None:
+    """Stopped between making the container and reading it."""
+    wait = "local._exported = lambda *_: time.sleep(60); "
+    call = "main(['image', 'made/torch', '--gpu', 'A100', '--via-container'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; " + BLIND + wait + call], env=engine.environment, stderr=subprocess.PIPE
+    ) as command:
+        for _ in range(300):
+            if looking(engine):
+                break
+            time.sleep(0.1)
+        assert len(looking(engine)) == 1
+        command.send_signal(number)
+    for _ in range(100):
+        if not looking(engine):
+            break
+        time.sleep(0.1)
+    assert looking(engine) == []
 
 
 def test_unknown_image_is_not_pulled(engine: Lab) -> None:

@@ -95,6 +95,25 @@ def test_stream_of_an_engine_is_the_same_image(root: Path, monkeypatch: pytest.M
     assert streams == ["sha256:1"], "the same image is streamed once"
 
 
+def test_stream_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are larger than any piece of the stream are read from their end to their start, and in memory."""
+    large = cuda("mixed.so") + b"\1" * (9 << 20)
+    layer = tar({f"opt/lib{number}.so": large for number in range(3)} | {"opt/last.txt": b"x"})
+    begun = []
+
+    class Elsewhere:
+        address = "tcp://elsewhere:2375"
+
+        def save(self, name: str) -> Iterator[bytes]:
+            begun.append(name)
+            data = saved([layer])
+            return (data[at : at + 65536] for at in range(0, len(data), 65536))
+
+    monkeypatch.setattr(engines, "ask", lambda *_: (Elsewhere(), {"Id": "sha256:2", "Architecture": "amd64"}))
+    assert [len(one.cubin) for one in look("large:1").code] == [3, 3, 3]
+    assert len(begun) == 1
+
+
 def test_platform_of_a_multi_platform_index(layout: Layout) -> None:
     layout.image([tar({"etc/os-release": b"PRETTY_NAME=Intel"})])
     layout.image([tar({"etc/os-release": b"PRETTY_NAME=Arm"})], architecture="arm64")
