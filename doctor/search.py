@@ -11,14 +11,18 @@ from doctor.match import Patterns, findings, whole_lines
 
 NUMBER = re.compile(r"(?i)\b(xid|error|code|status|err|cuda|hip|nvml|hsa|nccl|cudnn|cublas)?\s*[#:=(]?\s*(\d{1,4})\b")
 
+SONAME = re.compile(r"\blib[\w+.-]+?\.so(?:\.\d+)*\b")
+SHORT = 3
+"""Letters up to which a word is looked for as a whole: "mig" is no part of "might"."""
+
 
 def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
     """Entries for a text, the best first: what the matchers say of it as a log, then ids, codes and words."""
     scores: dict[str, float] = {}
-    scan = patterns.scan(whole_lines(io.BytesIO(text.encode())), "query")
-    for finding in findings(scan, base):
-        scores[finding.fault] = scores.get(finding.fault, 0) + 100
-    for identity, score in _by_code(text, base):
+    for line in (text, *(f"{name}: cannot open shared object file" for name in SONAME.findall(text))):
+        scan = patterns.scan(whole_lines(io.BytesIO(line.encode())), "query")
+        scores |= {finding.fault: scores.get(finding.fault, 0) + 100 for finding in findings(scan, base)}
+    for identity, score in _by_code(SONAME.sub("", text), base):
         scores[identity] = max(scores.get(identity, 0), score)
     words = [word for word in re.findall(r"[\w.+-]+", text.lower()) if len(word) > 1]
     for entry in base.entries.values():
@@ -69,12 +73,16 @@ def _by_words(words: list[str], entry: Entry) -> float:
         best = max(
             10.0 if word == entry.id else 0,
             5.0 if word in identity else 0,
-            4.0 if word in title else 0,
-            4.0 if word in named else 0,
-            2.0 if word in examples else 0,
-            1.0 if word in prose else 0,
+            4.0 if _has(title, word) else 0,
+            4.0 if _has(named, word) else 0,
+            2.0 if _has(examples, word) else 0,
+            1.0 if _has(prose, word) else 0,
         )
         if not best:
             return 0
         score += best
     return score
+
+
+def _has(text: str, word: str) -> bool:
+    return word in text and (len(word) > SHORT or re.search(rf"\b{re.escape(word)}\b", text) is not None)

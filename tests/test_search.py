@@ -1,0 +1,52 @@
+"""What a person types lands on its entry: an error code, a library, an id, words, or a line as the program printed it."""
+
+from __future__ import annotations
+
+import pytest
+
+from doctor.knowledge import shipped
+from doctor.match import patterns_of
+from doctor.search import search
+
+PATTERNS = patterns_of(shipped())
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("error 803", "cuda-compat-library-conflict"),
+        ("cuda 804", "cuda-forward-compat-unsupported"),
+        ("error 999", "cuda-init-unknown-error"),
+        ("209", "cuda-no-kernel-image"),
+        ("CUDA_ERROR_NO_DEVICE", "cuda-no-device"),
+        ("cudaErrorInsufficientDriver", "cuda-driver-too-old"),
+        ("hipErrorNoBinaryForGpu", "amd-no-kernel-image"),
+        ("hip error 100", "amd-no-hip-device"),
+        ("HSA_STATUS_ERROR_OUT_OF_RESOURCES", "amd-hsa-init-failed"),
+        ("NVML_ERROR_LIB_RM_VERSION_MISMATCH", "nvidia-driver-library-mismatch"),
+        ("nvml 18", "nvidia-driver-library-mismatch"),
+        ("CUDNN_STATUS_NOT_INITIALIZED", "cudnn-init-failed"),
+        ("CUBLAS_STATUS_ALLOC_FAILED", "cublas-init-failed"),
+        ("ncclSystemError", "nccl-system-or-network"),
+        ("Xid 79", "nvidia-gpu-fell-off-bus"),
+        ("xid 48", "nvidia-xid-hardware"),
+        ("exit code 137", "container-oom-killed"),
+        ("libcudart.so.11.0", "lib-cudart-missing"),
+        ("libhsa-runtime64.so.1", "lib-rocm-missing"),
+        ("libGL.so.1", "lib-system-missing"),
+        ("MIG", "nvidia-mig-misconfigured"),
+        ("permission denied kfd", "amd-kfd-permission"),
+        ("cuda-no-kernel-image", "cuda-no-kernel-image"),
+        (
+            "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
+            "nvidia-runtime-not-registered",
+        ),
+    ],
+)
+def test_the_entry_that_is_meant_is_among_the_first_two(text: str, first: str) -> None:
+    assert first in [entry.id for entry in search(text, shipped(), PATTERNS)[:2]]
+
+
+@pytest.mark.parametrize("text", ["gibberish nobody wrote", "", "   "])
+def test_nothing_known(text: str) -> None:
+    assert search(text, shipped(), PATTERNS) == []
