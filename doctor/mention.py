@@ -17,7 +17,8 @@ MENTION = (
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
-    r"|(?:[;&|]|\b(?:do|then|else))\s+echo\s"
+    r"|(?:[;&|]|\b(?:do|then|else))\s+echo\s|^\s*(?:\+ )?(?:echo|print_\w+|die|fail|warn|err) +[\"']"
+    r"|^\s*\w+: ?(?:[\"'][^\"']+[\"'],|(?:fmt\.Errorf|errors\.New)\(.*)\s*$"
     r"|^\s*(?:[-*>] )?If [^`\"]*[`\"][^`\"]+[`\"]"
     # lines of a change log, of git log --oneline, of tests that passed
     r"|^\s*(?:[-*+•]|[0-9a-f]{7,12})\s+(?:\*\*)?(?:[\w/.-]+(?:\([\w/-]+\))?: ?)?(?i:fix(?:e[sd])?|add(?:s|ed)?"
@@ -42,6 +43,7 @@ CODE = (
     r"|\]\((?:https?://|#|\.{1,2}/)"
     r"|^#{1,5} [A-Z`]"
     r"|^\s*[-*] (?:\*\*|`|\[).*$"
+    r"|^\s*(?:FROM|RUN|COPY|ENV|ARG|ADD|WORKDIR|ENTRYPOINT|CMD|LABEL|EXPOSE|USER|SHELL) \S"
 )
 # Lines that a program prints as it fails, whatever stands around them; a traceback shows source on purpose.
 PRINTED = (
@@ -110,8 +112,12 @@ def is_source(text: str) -> bool:
     if len(lines) < FEWEST:
         return False
     code = sum(map(_is_code, lines))
-    logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
-    return code >= CODE_SHARE * len(lines) and logged <= LOG_SHARE * len(lines)
+    return code >= CODE_SHARE * len(lines) and _logged(lines) <= LOG_SHARE * len(lines)
+
+
+def _logged(lines: Sequence[str]) -> int:
+    """How many of the lines only logs and terminals have, or a program prints as it fails."""
+    return sum(bool(_re2(LOGGED).search(line) or _re2(PRINTED).search(line)) for line in lines)
 
 
 def _is_document(lines: Sequence[str]) -> bool:
@@ -123,11 +129,11 @@ def _is_document(lines: Sequence[str]) -> bool:
     logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
     if headings > 0 and prose >= PAGE and prose * 5 >= len(lines) and logged <= LOG_SHARE * len(lines):
         return True
-    if headings < CHAPTERS or len(lines) < PAGE_LINES or logged * 100 > len(lines):
+    if headings < CHAPTERS or len(lines) < PAGE_LINES or _logged(lines) * 100 > len(lines):
         return False
     wordy = sum(bool(_re2(WORDY).search(line)) for line in lines)
     reported = sum(bool(_re2(REPORT).search(line)) for line in lines)
-    return wordy * 6 >= len(lines) and reported * 3 <= headings
+    return wordy * 10 >= len(lines) and reported * 3 <= headings
 
 
 def _is_code(line: str) -> bool:
