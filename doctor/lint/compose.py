@@ -47,16 +47,27 @@ class _Service:
         self.environment = _environment(service.get("environment"))
 
     def flaws(self) -> Iterator[Flaw]:
-        yield from self._syntax()
+        wrong = list(self._syntax())
+        yield from wrong
         yield from self._vendor()
         yield from self._amd()
-        yield from self._nvidia()
+        # A request in a wrong form is a request.
+        yield from self._nvidia(is_misspelt=any(one.severity is None for one in wrong))
         yield from self._shm()
 
     @property
     def asks_nvidia(self) -> bool:
-        reserved = any(str(one.get("driver", "nvidia")) in ("nvidia", "cdi") for one in self.reserved)
+        reserved = any(
+            str(one.get("driver", "nvidia")) == "nvidia" or _is_cdi(one, "nvidia.com/") for one in self.reserved
+        )
         return bool(self.service.get("gpus")) or reserved or str(self.service.get("runtime", "")).startswith("nvidia")
+
+    @property
+    def asks_amd(self) -> bool:
+        """By CDI or AMD's runtime; by device nodes is another matter."""
+        cdi = any(one.startswith("amd.com/gpu") for one in self.devices)
+        reserved = any(str(one.get("driver")) == "amd" or _is_cdi(one, "amd.com/") for one in self.reserved)
+        return cdi or reserved or str(self.service.get("runtime", "")).startswith("amd")
 
     def _flaw(self, fault: str, line: int, says: str, **more: Any) -> Flaw:
         values = {"service": self.name, **({"image": self.image} if self.image else {}), **more.pop("values", {})}
@@ -99,13 +110,30 @@ class _Service:
             edit = (self._put(["gpus: all"], *self._block("gpus")),) if has_line(self.service, "gpus") else ()
             yield self._flaw(fault, self._key("gpus"), "gpus is the word all, or a list of device requests",
                              edits=edit, change="write gpus: all", values={"reason": "gpus"})  # fmt: skip
-        limits = at(self.service, "deploy", "resources", "limits")
-        if isinstance(limits, dict) and "devices" in limits:
-            yield self._flaw(fault, line_of(limits, "devices", self.line), "devices belong under reservations",
-                             values={"reason": "devices"})  # fmt: skip
+        yield from self._misplaced()
         for number, one in enumerate(self.reserved):
             yield from self._reserved(one, number)
         yield from self._runtime()
+
+    def _misplaced(self) -> Iterator[Flaw]:
+        """Device requests that stand where compose does not look for them."""
+        fault = "container-compose-gpu-syntax"
+        own = self.service.get("resources")
+        if isinstance(own, dict) and any("devices" in (at(own, kind) or ()) for kind in ("reservations", "limits")):
+            begin, end = self._block("resources")
+            shifted = tuple(f"  {row}" if row.strip() else row for row in self.lines[begin:end])
+            edits: tuple[Edit, ...] = (Edit(begin, end, (" " * self._depth() + "deploy:", *shifted)),)
+            is_free = has_line(self.service, "resources") and "deploy" not in self.service
+            yield self._flaw(fault, begin, "resources belong under deploy", edits=edits if is_free else (),
+                             change="put resources under deploy", values={"reason": "resources"})  # fmt: skip
+        resources = at(self.service, "deploy", "resources")
+        limits = at(resources, "limits")
+        if isinstance(limits, dict) and "devices" in limits:
+            line = line_of(resources, "limits", self.line)
+            alone = set(limits) == {"devices"} and "reservations" not in resources and has_line(resources, "limits")
+            edits = (Edit(line, line + 1, (self.lines[line].replace("limits", "reservations", 1),)),) if alone else ()
+            yield self._flaw(fault, line_of(limits, "devices", self.line), "devices belong under reservations",
+                             edits=edits, change="reserve them", values={"reason": "devices"})  # fmt: skip
 
     def _reserved(self, one: dict[str, Any], number: int) -> Iterator[Flaw]:
         devices = at(self.service, "deploy", "resources", "reservations", "devices")
@@ -165,13 +193,18 @@ class _Service:
                              "AMD's /dev/kfd is passed; the image is for CUDA")  # fmt: skip
 
     def _amd(self) -> Iterator[Flaw]:
-        for number, volume in enumerate(self.service.get("volumes") or ()):
-            source = str(volume.get("source", "")) if isinstance(volume, dict) else str(volume).split(":")[0]
-            if source.startswith(NODES):
-                yield self._flaw("amd-device-not-permitted", item_line(self.service["volumes"], number, self.line),
-                                 f"{source} as a volume can be seen, but not opened: it belongs under devices",
-                                 values={"path": source})  # fmt: skip
-        if self.vendor != "rocm" or self.asks_nvidia or self.service.get("privileged"):
+        mounted = [
+            (number, source)
+            for number, volume in enumerate(self.service.get("volumes") or ())
+            if (source := _source(volume)).startswith(NODES)
+        ]
+        if mounted:
+            number, source = mounted[0]
+            yield self._flaw("amd-device-not-permitted", item_line(self.service["volumes"], number, self.line),
+                             f"{source} as a volume can be seen, but not opened: it belongs under devices",
+                             edits=self._devices_for(mounted), change="pass it as a device",
+                             values={"path": source})  # fmt: skip
+        if self.vendor != "rocm" or self.asks_nvidia or self.asks_amd or self.service.get("privileged") or mounted:
             return
         if not any(one.startswith("/dev/kfd") for one in self.devices):
             rows = ["devices:", "  - /dev/kfd", "  - /dev/dri"] if not self.devices else []
@@ -190,6 +223,17 @@ class _Service:
                              change="add the groups video and render", sure="likely",
                              values={"path": "/dev/kfd"})  # fmt: skip
 
+    def _devices_for(self, mounted: Sequence[tuple[int, str]]) -> tuple[Edit, ...]:
+        """Device entries in the place of volumes, where no list of devices is there yet."""
+        volumes = self.service["volumes"]
+        if "devices" in self.service or not has_line(self.service, "volumes") or not isinstance(volumes[0], str):
+            return ()
+        rows = ("devices:", *(f"  - {source}" for _, source in mounted))
+        if len(mounted) == len(volumes):
+            return (self._put(rows, *self._block("volumes")),)
+        gone = [item_line(volumes, number, -1) for number, _ in mounted]
+        return (*(Edit(line, line + 1, ()) for line in gone), *self._append(rows)) if min(gone) >= 0 else ()
+
     def _device(self, path: str) -> tuple[Edit, ...]:
         devices = self.service.get("devices")
         if not isinstance(devices, list) or not devices or not has_line(self.service, "devices"):
@@ -198,7 +242,7 @@ class _Service:
         dash = self.lines[last].split("- ")[0] if last >= 0 and "- " in self.lines[last] else None
         return (Edit(last + 1, last + 1, (f"{dash}- {path}",)),) if dash is not None else ()
 
-    def _nvidia(self) -> Iterator[Flaw]:
+    def _nvidia(self, is_misspelt: bool) -> Iterator[Flaw]:
         capabilities = self.environment.get("NVIDIA_DRIVER_CAPABILITIES", "")
         words = {one.strip() for one in capabilities.split(",")}
         if capabilities and "${" not in capabilities and not words & {"all", "compute"}:
@@ -206,7 +250,7 @@ class _Service:
                              f"NVIDIA_DRIVER_CAPABILITIES={capabilities} leaves out compute, which brings libcuda",
                              values={"required": "compute"})  # fmt: skip
         passes = self.service.get("privileged") or any("nvidia" in one for one in self.devices)
-        if self.asks_nvidia or passes or self.vendor == "rocm":
+        if self.asks_nvidia or passes or self.vendor == "rocm" or is_misspelt:
             return
         visible = self.environment.get("NVIDIA_VISIBLE_DEVICES", "")
         if visible not in ("", "void", "none") or self.vendor == "cuda":
@@ -217,7 +261,7 @@ class _Service:
                              change="ask for the GPUs", sure="possible", severity="warning")  # fmt: skip
 
     def _shm(self) -> Iterator[Flaw]:
-        asks = self.asks_nvidia or "/dev/kfd" in self.devices
+        asks = self.asks_nvidia or self.asks_amd or "/dev/kfd" in self.devices
         shared = self.service.get("shm_size") or self.service.get("ipc") in ("host", "shareable")
         if not asks or shared or not IMAGE_SHM.search(self.image) or "/dev/shm" in str(self.service.get("volumes", "")):
             return
@@ -225,6 +269,15 @@ class _Service:
                          "processes of this image share tensors through /dev/shm, which has 64 MB by default",
                          edits=self._append(["shm_size: 8gb"]), change="enlarge /dev/shm", sure="possible",
                          severity="warning")  # fmt: skip
+
+
+def _is_cdi(request: dict[str, Any], vendor: str) -> bool:
+    ids = request.get("device_ids")
+    return request.get("driver") == "cdi" and any(str(one).startswith(vendor) for one in ids or ())
+
+
+def _source(volume: Any) -> str:
+    return str(volume.get("source", "")) if isinstance(volume, dict) else str(volume).split(":")[0]
 
 
 def _amd_rows(service: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from doctor.data import framework_builds
 from doctor.data.cuda import version
-from doctor.lint.flaw import Edit, Flaw, vendor_of
+from doctor.lint.flaw import NAMES, Edit, Flaw, vendor_of
 
 INSTRUCTION = re.compile(
     r"^\s*(?P<word>FROM|RUN|ENV|ARG|LABEL|CMD|ENTRYPOINT|COPY|ADD|USER)\b\s*(?P<rest>.*)", re.IGNORECASE
@@ -20,6 +20,13 @@ INDEX = re.compile(
     r"(?P<address>https://download\.pytorch\.org/whl/(?:nightly/|test/)?)(?P<stack>cu\d+|rocm[\d.]+|cpu)\b"
 )
 INSTALL = re.compile(r"\b(?:pip3?|uv pip|python3? -m pip)\s+install\b(?P<words>.*)")
+COMMANDS = re.compile(r"&&|\|\||[;|]")
+HEREDOC = re.compile(r"<<-?\s*[\"']?(?P<end>\w+)")
+OF_CUDA = re.compile(r"\b(?:cupy-cuda\w+|onnxruntime-gpu|tensorflow\[and-cuda\]|jax\[cuda\w*\]|nvidia-[\w-]+-cu\d+)")
+OF_ROCM = re.compile(r"\b(?:tensorflow-rocm|cupy-rocm[\w-]*|jax-rocm[\w-]*|onnxruntime-rocm)\b")
+"""Packages whose name says for which stack they are."""
+SHOWN = re.compile(r"\b(?:docker|podman) run\b.*?(?P<option>--gpus[= ]\S+)")
+GFX = re.compile(r"gfx(?P<major>\d{1,2})(?P<minor>\d)(?P<step>[0-9a-f])")
 TORCH = re.compile(r"(?:^|\s)[\"']?torch(?:[=<>~!\[\"'].*?)?(?=\s|$)")
 DRIVER = re.compile(
     r"\b(?P<package>nvidia-driver-[\w-]+|nvidia-utils-[\w-]+|libnvidia-(?:compute|gl|encode)[\w-]*|nvidia-driver|libcuda1)\b"
@@ -39,6 +46,8 @@ class _Stage:
     name: str
     bases: list[str] = field(default_factory=list)
     """Its image and those that it builds on."""
+    wheels: str = ""
+    """The index that its torch came from, such as cu124."""
 
     @property
     def vendor(self) -> str:
@@ -78,11 +87,24 @@ def flaws(lines: Sequence[str]) -> Iterator[Flaw]:
             image = _expanded(found["image"], arguments)
             below = stages.get(image.lower())
             stage = _Stage(image, found["stage"] or image, [image, *(below.bases if below else ())])
+            stage.wheels = below.wheels if below else ""
             stages[stage.name.lower()] = stage
         elif one.word == "RUN":
             yield from _of_run(one, stage, lines)
         elif one.word == "ENV":
             yield from _of_env(one, stage, lines)
+    if stage.vendor == "rocm":
+        yield from _shown(stage, lines)
+
+
+def _shown(stage: _Stage, lines: Sequence[str]) -> Iterator[Flaw]:
+    """How to start the image, in a comment or a label."""
+    for at, line in enumerate(lines):
+        if (found := SHOWN.search(line)) and re.match(r"\s*(?:#|LABEL\b)|.*\\$", line, re.IGNORECASE):
+            right = line.replace(found["option"], "--device=/dev/kfd --device=/dev/dri", 1)
+            yield Flaw("framework-wrong-vendor", at, f"{found['option']} asks for NVIDIA GPUs, the image is for ROCm",
+                       {"image": stage.image}, (Edit(at, at + 1, (right,)),), "pass AMD's devices instead",
+                       severity="warning", subject=stage.name)  # fmt: skip
 
 
 def instructions(lines: Sequence[str]) -> Iterator[_Instruction]:
@@ -102,7 +124,10 @@ def instructions(lines: Sequence[str]) -> Iterator[_Instruction]:
             else:
                 rows.append(lines[at])
             at += 1
-        yield _Instruction(found["word"].upper(), " ".join(" ".join(rows).split()), begin, at)
+        if found["word"].upper() == "RUN" and (mark := HEREDOC.search(rows[0])):
+            end = next((n for n in range(at, len(lines)) if lines[n].strip() == mark["end"]), len(lines))
+            rows, at = [" ; ".join(line for line in lines[at:end] if not line.lstrip().startswith("#"))], end + 1
+        yield _Instruction(found["word"].upper(), " ".join(" ".join(rows).split()), begin, min(at, len(lines)))
 
 
 def _expanded(text: str, arguments: dict[str, str]) -> str:
@@ -125,10 +150,12 @@ def _of_run(one: _Instruction, stage: _Stage, lines: Sequence[str]) -> Iterator[
                    "leave the driver to the host", sure="likely", severity="warning", subject=stage.name)  # fmt: skip
     if (found := NEEDS_GPU.search(one.rest)) and "|| true" not in one.rest:
         word = found["command"] or "torch.cuda"
+        alone = one.rest.strip() == found["command"]
         yield Flaw("framework-no-gpu-found" if not found["command"] else "nvidia-gpu-not-requested"
                    if word == "nvidia-smi" else "amd-kfd-missing", _line(one, lines, word),
                    f"{word} runs while the image is built, where there is no GPU", {**values, "command": word},
-                   sure="likely", severity="warning", subject=stage.name)  # fmt: skip
+                   (Edit(one.line, one.end, ()),) if alone else (), "leave it out", sure="likely", severity="warning",
+                   subject=stage.name)  # fmt: skip
 
 
 def _pip(one: _Instruction, stage: _Stage, lines: Sequence[str]) -> Iterator[Flaw]:
@@ -145,27 +172,39 @@ def _pip(one: _Instruction, stage: _Stage, lines: Sequence[str]) -> Iterator[Fla
             (Edit(line, line + 1, (lines[line].replace(index.group(), index["address"] + right),)),) if right else ()
         )
         if other not in (vendor, "cpu"):
-            yield Flaw("framework-wrong-vendor", line, f"wheels for {other.upper()} on an image for {vendor.upper()}",
+            yield Flaw("framework-wrong-vendor", line, f"wheels for {NAMES[other]} on an image for {NAMES[vendor]}",
                        values, edits, f"take the wheels of {right}", subject=stage.name)  # fmt: skip
         elif other == "cpu":
-            yield Flaw("framework-cpu-only-build", line, f"wheels without GPU code on an image for {vendor.upper()}",
+            yield Flaw("framework-cpu-only-build", line, f"wheels without GPU code on an image for {NAMES[vendor]}",
                        values, edits, f"take the wheels of {right}", sure="likely", severity="warning",
                        subject=stage.name)  # fmt: skip
-    for found in INSTALL.finditer(one.rest):
-        words = found["words"].split("&&")[0].split(";")[0]
-        if vendor == "rocm" and TORCH.search(words) and not re.search(r"index-url|find-links| -f |\.whl|\brocm", words):
-            line, right = _line(one, lines, "torch"), _index_for(stage)
-            change = _with_index(lines, line, right) if right else ()
-            yield Flaw("framework-wrong-vendor", line, "the default index has torch for CUDA, the image is for ROCm",
-                       values, change, f"take the wheels of {right}", subject=stage.name)  # fmt: skip
-        built = BUILDS.search(words)
-        cuda = stage.release(CUDA_TAG, "cuda")
-        stack = index["stack"] if index else ""
-        if built and cuda and stack.startswith("cu") and stack[2:-1] != cuda.split(".")[0]:
-            wheels = f"{stack[2:-1]}.{stack[-1]}"
-            yield Flaw("framework-cuda-toolkit-mismatch", _line(one, lines, built.group()),
-                       f"built with nvcc {cuda} of the image for a torch of CUDA {wheels}",
-                       {**values, "cuda": wheels}, sure="likely", subject=stage.name)  # fmt: skip
+    for command in COMMANDS.split(one.rest):
+        if found := INSTALL.search(command):
+            yield from _installed(one, found["words"], stage, lines)
+
+
+def _installed(one: _Instruction, words: str, stage: _Stage, lines: Sequence[str]) -> Iterator[Flaw]:
+    """What one pip installs."""
+    values = {"image": stage.image, "package": "torch"}
+    has_torch, index = TORCH.search(words), INDEX.search(words)
+    if has_torch:
+        stage.wheels = index["stack"] if index else ""
+    if stage.vendor == "rocm" and has_torch and not re.search(r"index-url|find-links| -f |\.whl|\brocm", words):
+        line, right = _line(one, lines, "torch"), _index_for(stage)
+        change = _with_index(lines, line, right) if right else ()
+        yield Flaw("framework-wrong-vendor", line, "the default index has torch for CUDA, the image is for ROCm",
+                   values, change, f"take the wheels of {right}", subject=stage.name)  # fmt: skip
+    foreign = {"rocm": OF_CUDA, "cuda": OF_ROCM}.get(stage.vendor)
+    if foreign and (named := foreign.search(words)):
+        says = f"{named.group()} is for {NAMES['cuda' if stage.vendor == 'rocm' else 'rocm']}, the image is not"
+        yield Flaw("framework-wrong-vendor", _line(one, lines, named.group()), says,
+                   {**values, "package": named.group()}, subject=stage.name)  # fmt: skip
+    built, cuda = BUILDS.search(words), stage.release(CUDA_TAG, "cuda")
+    if built and cuda and stage.wheels.startswith("cu") and stage.wheels[2:-1] != cuda.split(".")[0]:
+        wheels = f"{stage.wheels[2:-1]}.{stage.wheels[-1]}"
+        yield Flaw("framework-cuda-toolkit-mismatch", _line(one, lines, built.group()),
+                   f"built with nvcc {cuda} of the image for a torch of CUDA {wheels}",
+                   {**values, "cuda": cuda, "required": wheels}, sure="likely", subject=stage.name)  # fmt: skip
 
 
 def _index_for(stage: _Stage) -> str:
@@ -208,8 +247,11 @@ def _of_env(one: _Instruction, stage: _Stage, lines: Sequence[str]) -> Iterator[
                        f"{name}={value} hides every GPU from the image's programs", values,
                        (Edit(one.line, one.end, ()),), "leave it out", subject=stage.name)  # fmt: skip
         elif name == "HSA_OVERRIDE_GFX_VERSION" and not re.fullmatch(r"\d+\.\d+\.\d+", value) and "$" not in value:
-            yield Flaw("amd-gfx-override-wrong", line, f"{value} is not three numbers, such as 10.3.0", values,
-                       subject=stage.name)  # fmt: skip
+            gfx = GFX.fullmatch(value)
+            right = f"{gfx['major']}.{gfx['minor']}.{int(gfx['step'], 16)}" if gfx else ""
+            edits = (Edit(line, line + 1, (lines[line].replace(value, right, 1),)),) if right else ()
+            yield Flaw("amd-gfx-override-wrong", line, f"{value} is not three numbers, such as 10.3.0", values, edits,
+                       f"write {right}", subject=stage.name)  # fmt: skip
         elif name == "LD_LIBRARY_PATH" and (bad := re.search(r"[^:]*/(?:stubs|compat)(?=:|/|$)", value)):
             edits = (
                 Edit(line, line + 1, (lines[line].replace(bad.group() + ":", "").replace(":" + bad.group(), ""),)),

@@ -24,11 +24,12 @@ def lint(name: str, data: bytes, base: Base) -> Report:
     if kind := binary_kind(data[:8192]):
         return _report(name, reason=f"it is {kind}")
     text = decode(data).replace("\r\n", "\n")
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     try:
         where, found = _flaws(name, text, lines)
     except NotYaml as error:
-        return _report(name, reason=one_line(str(error)))
+        hint = "; render the template first, as `helm template` does" if "{{" in text else ""
+        return _report(name, reason=one_line(str(error)) + hint)
     if where is None:
         return _report(name, reason="neither a Dockerfile, nor a compose file, nor a Kubernetes manifest")
     known = [flaw for flaw in found if flaw.fault in base.entries]
@@ -77,8 +78,9 @@ def _diagnosis(name: str, flaw: Flaw, lines: list[str], where: Where, base: Base
     quoted = one_line(lines[flaw.line]) if flaw.line < len(lines) else ""
     seen = Evidence("file", name, quoted, flaw.line + 1, flaw.says)
     finding = Finding(flaw.fault, (seen,), flaw.values, flaw.sure, flaw.severity, flaw.subject)
-    item = diagnose([finding], base).ranked[0]
-    if not flaw.edits:
+    item = replace(diagnose([finding], base).ranked[0], title=flaw.says)
+    change = diff(one_line(name), lines, flaw.edits)
+    if not change:
         return item
-    own = Fix(flaw.change, where, "safe", (diff(one_line(name), lines, flaw.edits),), language="diff")
+    own = Fix(flaw.change, where, "safe", (change,), language="diff")
     return replace(item, fixes=(own, *item.fixes))

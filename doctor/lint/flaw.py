@@ -75,6 +75,8 @@ def block_end(lines: Sequence[str], begin: int) -> int:
     return at
 
 
+NAMES = {"cuda": "CUDA", "rocm": "ROCm"}
+"""Stacks as their makers write them."""
 IMAGE_ROCM = re.compile(r"(?:^|[/:_-])rocm|amdgpu|(?:^|/)amd(?:/|-)|hipblas|-hip\b", re.IGNORECASE)
 IMAGE_CUDA = re.compile(
     r"nvidia/cuda|^nvcr\.io/nvidia/|(?:^|[/:_.-])cuda\d*|vllm/vllm-openai(?!-rocm)|-cu1[1-3]\d?\b|tensorrt|tritonserver",

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from doctor.diagnose import Diagnosis
+from doctor.knowledge import fill
 from doctor.render.appearance import Appearance
 from doctor.report import Report
 from doctor.text import plain
@@ -52,12 +53,12 @@ def notifications(report: Report) -> list[dict[str, Any]]:
 
 
 def rule(item: Diagnosis) -> dict[str, Any]:
-    """The rule of a fault, in the words that this diagnosis fills it with."""
+    """The rule of a fault, in its entry's own words: what one result fills them with holds for that result."""
     made: dict[str, Any] = {
         "id": item.finding.fault,
-        "shortDescription": {"text": plain(item.title)},
-        "fullDescription": {"text": plain(item.explanation)},
-        "defaultConfiguration": {"level": item.severity},
+        "shortDescription": {"text": plain(fill(item.entry.title, {}))},
+        "fullDescription": {"text": plain(fill(item.entry.text, {}))},
+        "defaultConfiguration": {"level": item.entry.severity},
         "help": {"text": _help(item)},
     }
     if item.entry.sources:
@@ -67,10 +68,10 @@ def rule(item: Diagnosis) -> dict[str, Any]:
 
 def _help(item: Diagnosis) -> str:
     rows = []
-    for fix in item.fixes:
-        rows.append(f"{plain(fix.title)} ({fix.where}, risk: {fix.risk})")
-        rows += [plain(command).rstrip() for command in fix.commands]
-    return "\n".join(rows) or plain(item.title)
+    for fix in item.entry.fixes:
+        rows.append(f"{plain(fill(fix.title, {}))} ({fix.where}, risk: {fix.risk})")
+        rows += [plain(fill(command, {})).rstrip() for command in fix.commands]
+    return "\n".join(rows) or plain(fill(item.entry.title, {}))
 
 
 def results(report: Report, order: dict[str, int]) -> Iterator[dict[str, Any]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor.errors import UsageError
 from doctor.knowledge import Base, load
 from doctor.match import Patterns, patterns_of
-from doctor.render import RENDERERS
+from doctor.render import RENDERERS, Renderer
 from doctor.render.appearance import Appearance, appearance
 from doctor.report import Report, exit_code
 
@@ -105,13 +105,13 @@ def write(text: str, options: argparse.Namespace) -> None:
         raise UsageError(f"{options.output} cannot be written: {error.strerror}") from None
 
 
-def answer(reports: Sequence[Report], options: argparse.Namespace) -> int:
-    """Render and write reports; the exit code of the worst."""
+def answer(reports: Sequence[Report], options: argparse.Namespace, own: Mapping[str, Renderer] | None = None) -> int:
+    """Render and write reports, in a form of the verb's own where it has one; the exit code of the worst."""
     codes = [exit_code(report, options.fail_on) for report in reports]
     code = 1 if 1 in codes else max(codes, default=0)
     if options.quiet and code == 0:
         return 0
-    write(RENDERERS[options.format](reports, look(options)), options)
+    write({**RENDERERS, **(own or {})}[options.format](reports, look(options)), options)
     return code
 
 
