@@ -586,6 +586,9 @@ def test_providers() -> None:
     driver = provider_of("libcuda.so.1")
     assert (driver.kind, driver.capability, driver.pip) == ("driver", "compute", ())
     assert provider_of("libGL.so.1").kind == "distribution"
+    assert provider_of("libcublas.so.12").conda == "libcublas=12.*"
+    assert provider_of("libc10_cuda.so").pip == ("torch",)
+    assert provider_of("libcrypto.so.3").debian == "libssl3"
     assert provider_of("libamdhip64.so.6").kind == "rocm"
 
 
@@ -605,5 +608,18 @@ def test_unknown_major_of_a_known_library() -> None:
 def test_unknown_libraries() -> None:
     assert provider_of("libnvidia-new.so.1").kind == "driver"
     assert provider_of("libnvidia-new.so.1").unverified
+    for name, component in {
+        "libcutensorMp.so.2": "CUDA",
+        "libnvcomp.so.4": "CUDA",
+        "libhipdnn.so.0": "ROCm",
+        "librocm-core.so.1": "ROCm",
+        "libpython3.12.so.1.0": "CPython 3.12",
+        "libcurl.so.5": "curl",
+        "libcunit.so.1": "",
+        "libnvpair.so.3": "",
+        "librocksdb.so.7": "",
+        "libhiredis.so.1": "",
+    }.items():
+        assert provider_of(name).component == component, name
     nobody = provider_of("libfrobnicate.so.3")
     assert (nobody.known, nobody.component, nobody.kind, nobody.major) == ("unknown", "", "", "3")

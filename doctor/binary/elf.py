@@ -178,8 +178,8 @@ def read_elf(reader: Reader, sections_like: tuple[bytes, ...] = ()) -> ElfFile:
     Raises Damaged when not even the file header can be read or the reader's budget is spent; any other
     damage is recorded in `unreadable` and the rest is still given.
     """
-    # One read for the header, the program headers and often the start of the dynamic strings.
-    head = reader.read_at(0, 2048)
+    # One read for the header and the program headers.
+    head = reader.read_at(0, 1024)
     if head[:4] != magic.ELF:
         raise Damaged(0, "not an ELF file")
     if len(head) < 16 or head[4] not in (1, 2) or head[5] not in (1, 2):

@@ -295,7 +295,7 @@ class ImageName:
 class Soname:
     """A shared library and who provides it.
 
-    `kind`: driver (injected into a container, never installed there), cuda, rocm or distribution.
+    `kind`: driver (injected into a container, never installed there), cuda, rocm, framework or distribution.
     `capability` is the NVIDIA_DRIVER_CAPABILITIES word that has it injected. `names_unverified`: no source was
     found for the package names.
     """

@@ -17,7 +17,7 @@ class Provider:
 
     `known`: exact (a row of the facts), other-major (the library is known, this version of it is not; package names
     are derived and so guesses) or unknown. `kind`: driver (injected into containers, not installed there), cuda,
-    rocm, distribution, or empty. `majors` are the versions of the library that are known, oldest first.
+    rocm, framework, distribution, or empty. `majors` are the versions of the library that are known, oldest first.
     `unverified` covers the row, `names_unverified` the package names.
     """
 
@@ -141,12 +141,28 @@ class _Renamed:
         return tuple(re.sub(number, self.new, name) for name in telling)
 
 
+# How libraries of the vendors are called beyond those of the table. Not every libcu*, libnv* and libroc* is one: there
+# are libcurl, libnvme and librocksdb.
+_CUDA_NAMES = (
+    r"lib(?:cu(?:blas|da|dart|decode|dnn|dss|equivariance|est|fft|file|opt|pauli|pti|pvaenc|quantum|rand|solver|sparse|"
+    r"statevec|tensor|vslam)|npp|nv(?:blas|comp|fatbin|fuser|graph|imgcodec|infer|jitlink|jpeg|onnxparser|parsers|"
+    r"perf|ptx|rtc|rtx|shmem|tiff|toolsext|tx|vm))"
+)
+_ROCM_NAMES = (
+    r"lib(?:roc(?:al|blas|decode|fft|jpeg|m[_-]|mlir|prim|profiler|rand|roller|shmem|solver|sparse|thrust|tracer|tx|wmma)|"
+    r"rocalution|hip(?:blas|cub|dnn|fft|fort|rand|rtc|solver|sparse|tensor)|hsa-|hsakmt|amd_|amdhip|amdocl|migraphx)"
+)
+
+
 def _by_pattern(name: str, major: str) -> Provider:
     """Names that nobody but a driver or a vendor uses."""
     if re.fullmatch(r"libnvidia-[a-z0-9-]+\.so(?:\.[0-9.]+)?", name):
         return Provider(name, "unknown", component="NVIDIA driver", kind="driver", major=major, unverified=True)
-    if re.fullmatch(r"lib(?:roc|hip|hsa|amd_)[A-Za-z0-9_-]*\.so(?:\.[0-9.]+)?", name):
+    if re.fullmatch(_ROCM_NAMES + r"[A-Za-z0-9_-]*\.so(?:\.[0-9.]+)?", name):
         return Provider(name, "unknown", component="ROCm", kind="rocm", major=major, unverified=True)
-    if re.fullmatch(r"lib(?:cu|npp|nv)[A-Za-z0-9_-]*\.so(?:\.[0-9.]+)?", name):
+    if re.fullmatch(_CUDA_NAMES + r"[A-Za-z0-9_-]*\.so(?:\.[0-9.]+)?", name, re.IGNORECASE):
         return Provider(name, "unknown", component="CUDA", kind="", major=major, unverified=True)
+    if python := re.fullmatch(r"libpython(3\.[0-9]+)\.so\.1\.0", name):
+        component, package = f"CPython {python[1]}", f"libpython{python[1]}"
+        return Provider(name, "unknown", component, "distribution", major, debian=package, names_unverified=True)
     return Provider(name, "unknown", major=major)

@@ -76,7 +76,7 @@ def provided_by(provider: Provider) -> Sequence[str]:
     """What a library belongs to and which packages have it, as far as that is known."""
     packages = {
         "pip": provider.pip,
-        "apt": (*filter(None, [provider.debian]), *provider.apt),
+        "apt": tuple(dict.fromkeys([*filter(None, [provider.debian]), *provider.apt])),
         "conda": tuple(filter(None, [provider.conda])),
     }
     named = "; ".join(f"{tool}: {', '.join(names)}" for tool, names in packages.items() if names)

@@ -232,7 +232,7 @@ def test_builds_name_only_targets_their_toolkit_writes() -> None:
 def test_sonames() -> None:
     for row in data.sonames():
         assert re.fullmatch(r"[A-Za-z][\w+.-]*\.so(\.[0-9]+)+|lib[\w-]+\.so", row.soname), row
-        assert row.kind in ("driver", "cuda", "rocm", "distribution"), row
+        assert row.kind in ("driver", "cuda", "rocm", "framework", "distribution"), row
         assert not row.capability or row.kind == "driver", row
         assert row.kind != "driver" or not (row.pip or row.conda), "nobody installs a driver library in an image"
 
