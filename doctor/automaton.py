@@ -28,6 +28,7 @@ REACH = 400
 
 ANCHOR = re.compile(r"(\\.|\[\^?\]?[^\]\\]*(?:\\.[^\]\\]*)*\])|[\^$]")
 """An escape or a class of characters, or else an anchor."""
+NUMBERS = re.compile(r"\(\?:\d{1,4}(?:\|\d{1,4})*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,11 @@ def quoted(literal: bytes) -> bytes:
 def itself(pattern: str) -> Trigger:
     """The trigger that looks for the whole pattern.
 
-    Without its anchors: they mean a line that has lost its prefix, and Hyperscan sees it as it was written.
+    Without its anchors: they mean a line that has lost its prefix, and Hyperscan sees it as it was written. With any
+    number for one of a list: the entries' patterns for their error codes are then one expression.
     """
-    return Trigger(ANCHOR.sub(lambda found: found.group(1) or "", pattern).encode(), False, False, (pattern,))
+    text = NUMBERS.sub(r"\\d{1,4}", ANCHOR.sub(lambda found: found.group(1) or "", pattern))
+    return Trigger(text.encode(), False, False, (pattern,))
 
 
 def triggers(patterns: Iterable[str]) -> list[Trigger]:
