@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -60,6 +60,17 @@ def diagnose(findings: Iterable[Finding], base: Base, circumstances: dict[str, s
         explains = tuple(sorted(fault for fault, by in explained.items() if finding.fault in by))
         made.append(_worded(finding, base.entries[finding.fault], role, explains, circumstances or {}))
     return Diagnoses(tuple(made), tuple(aside))
+
+
+def weighed(finding: Finding, said: Collection[Finding]) -> Finding:
+    """What an image's files lack counts where the program's own words, whose findings are `said`, say the same.
+
+    An image holds many programs, and one of them ran: a library that another misses is a note beside the cause.
+    """
+    alone = finding.fault not in {other.fault for other in said}
+    if alone and finding.fault.startswith("lib-") and all(item.source == "image" for item in finding.evidence):
+        return replace(finding, sure="possible", severity="note")
+    return finding
 
 
 def severity_of(finding: Finding, base: Base) -> Severity:

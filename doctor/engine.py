@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from doctor.check import Check, perform
 from doctor.describe import container_state, machine, surroundings
-from doctor.diagnose import diagnose
+from doctor.diagnose import diagnose, weighed
 from doctor.facts import AREAS, Facts, parse
 from doctor.finding import Finding
 from doctor.knowledge import Base
@@ -171,7 +171,7 @@ def _report(
 ) -> Report:
     facts = parse(snapshot)
     said = list(_said(snapshot, facts, base, patterns))
-    found = [*(_weighed(finding, said) for finding in found), *said]
+    found = [*(weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
     target = snapshot.target
     examined = bool(facts.container) if target.container else _saw_gpus(facts)
@@ -195,17 +195,6 @@ def _saw_gpus(facts: Facts) -> bool:
     """Whether it could be seen which GPUs there are, or that there are none. Without that, silence means nothing."""
     other_ways = facts.nvidia and (facts.nvidia.wsl or facts.nvidia.tegra or facts.nvidia.nodes)
     return bool(facts.pci or facts.nvml or other_ways)
-
-
-def _weighed(finding: Finding, said: list[Finding]) -> Finding:
-    """What the image's files lack counts where the container's own words say the same.
-
-    An image holds many programs, and the container ran one: a library that another misses is a note beside the cause.
-    """
-    alone = finding.fault not in {other.fault for other in said}
-    if alone and finding.fault.startswith("lib-") and all(item.source == "image" for item in finding.evidence):
-        return replace(finding, sure="possible", severity="note")
-    return finding
 
 
 def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:
@@ -261,6 +250,11 @@ def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
         log = snapshot.get("docker:log")
         if log is None or log.state != "ok":
             yield f"the container's log: {log.why_not if log else 'not read'}"
+    contents = snapshot.get("image:contents")
+    if contents and contents.state != "ok":
+        yield f"image: {contents.why_not}"
+    elif facts.image_content:
+        yield from (f"image: {row}" for row in facts.image_content.not_examined)
     for key in snapshot.keys("probe:"):
         yield snapshot.readings[key].why_not
 

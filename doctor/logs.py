@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import BinaryIO
 
-from doctor.diagnose import diagnose
+from doctor.diagnose import diagnose, weighed
 from doctor.errors import UsageError
+from doctor.finding import Finding
 from doctor.knowledge import Base
 from doctor.match import Patterns, findings, whole_lines
 from doctor.report import Report
@@ -44,13 +45,25 @@ def binary_kind(head: bytes) -> str | None:
     return "a binary file" if controls * 10 > len(head) else None
 
 
-def explain_stream(stream: BinaryIO, name: str, base: Base, patterns: Patterns, created: str | None = None) -> Report:
-    """Diagnose one log. Raises UsageError when it is not text."""
+def explain_stream(
+    stream: BinaryIO,
+    name: str,
+    base: Base,
+    patterns: Patterns,
+    created: str | None = None,
+    beside: Sequence[Finding] = (),
+    notes: Sequence[str] = (),
+) -> Report:
+    """Diagnose one log. Raises UsageError when it is not text.
+
+    `beside` is what is known from elsewhere, such as the image that printed it: both about one thing are one diagnosis.
+    """
     head = stream.read(8192)
     if kind := binary_kind(head):
         raise UsageError(f"{name} is not a log: it is {kind}")
     scan = patterns.scan(whole_lines(stream, head), name)
-    diagnoses = diagnose((derive(finding) for finding in findings(scan, base)), base)
+    said = findings(scan, base)
+    diagnoses = diagnose([derive(one) for one in (*(weighed(one, said) for one in beside), *said)], base)
     return Report(
         kind="log",
         name=name,
@@ -58,7 +71,7 @@ def explain_stream(stream: BinaryIO, name: str, base: Base, patterns: Patterns, 
         tool_version=__version__,
         diagnoses=diagnoses.ranked,
         set_aside=diagnoses.set_aside,
-        notes=base.errors,
+        notes=(*base.errors, *notes),
         examined=scan.size > 0,
         not_examined=() if scan.size else ("the log is empty",),
     )

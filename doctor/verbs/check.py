@@ -3,9 +3,12 @@
 The container may run, have ended, or never have started. Its configuration, state, last log lines and image are
 read through the engine's API; nothing is started or changed.
 
+With --image the files of that image are read too, and judged with this machine's GPUs and driver.
+
 examples:
   gpu-doctor check
   gpu-doctor check --container trainer
+  gpu-doctor check --image trainer:2.3 --log trainer.log
   gpu-doctor check --container trainer --json
 """
 
@@ -28,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def examined(parser: argparse.ArgumentParser) -> None:
     """What to look at: shared with record."""
     parser.add_argument("--container", metavar="NAME", help="a container's name or id: running, ended or never started")
+    parser.add_argument("--image", metavar="REF", help="an image, an archive or a folder, as `gpu-doctor image` takes")
     parser.add_argument("--log", metavar="FILE", action="append", default=[], help="a log that belongs to the failure")
     parser.add_argument("--root", metavar="DIR", default="/", help="read the host's files below this folder")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="time limit for each command (default: 5)")
@@ -39,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     for event in shared.examine(options, checks, base, patterns):
         if isinstance(event, ReportReady):
             _demand_container(options, event)
+            _demand_image(options, event)
             return shared.answer([event.report], options)
     raise UsageError("the examination ended without a report")
 
@@ -56,3 +61,10 @@ def _demand_container(options: argparse.Namespace, event: ReportReady) -> None:
     failed = [one.name for one in shared.failed_containers(event.snapshot)]
     known = f"; failed lately: {', '.join(failed)}" if failed else "; `docker ps -a` lists all"
     raise UsageError(f"there is no container {options.container!r}{known}")
+
+
+def _demand_image(options: argparse.Namespace, event: ReportReady) -> None:
+    """An image that was named must have been read; one that takes too long is told as not examined."""
+    reading = event.snapshot.get("image:contents")
+    if options.image and reading and reading.state == "failed":
+        raise UsageError(f"--image: {reading.error}")

@@ -63,20 +63,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
-    asked = [gpu_named(text) for text in options.gpu]
-    driver = options.driver or ""
-    if driver and not version(driver):
-        raise UsageError(f"--driver {one_line(driver, 60)!r} is no driver version such as 550.54.15")
-    if not asked:
-        # The driver of this machine says nothing about GPUs that are elsewhere.
-        asked, own = of_this_machine(base, patterns)
-        driver = driver or own
+    asked, driver = where_it_runs(options, base, patterns)
     tell = _Line(sys.stderr.isatty() and not options.quiet)
     on = options.platform or own_platform()
     reports = [
         examined(reference, asked, driver, on, base, tell, options.via_container) for reference in options.references
     ]
     return shared.answer(reports, options)
+
+
+def where_it_runs(options: argparse.Namespace, base: Base, patterns: Patterns) -> tuple[list[Gpu], str]:
+    """The GPUs and the NVIDIA driver that --gpu and --driver name, else this machine's. Raises UsageError."""
+    asked = [gpu_named(text) for text in options.gpu]
+    driver = options.driver or ""
+    if driver and not version(driver):
+        raise UsageError(f"--driver {one_line(driver, 60)!r} is no driver version such as 550.54.15")
+    if asked:
+        # The driver of this machine says nothing about GPUs that are elsewhere.
+        return asked, driver
+    here, own = of_this_machine(base, patterns)
+    return here, driver or own
 
 
 def inspect(reference: str, gpus: Sequence[str], base: Base, patterns: Patterns) -> Report:

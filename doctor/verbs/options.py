@@ -120,7 +120,6 @@ def examine(
     checks: Sequence[Check],
     base: Base,
     patterns: Patterns,
-    image: str | None = None,
 ) -> Iterator[Event]:
     """Run the probes on the live system, with progress on stderr where that is a terminal."""
     from doctor import engine
@@ -134,7 +133,7 @@ def examine(
     if not os.path.isdir(options.root):
         raise UsageError(f"--root {options.root}: no such folder")
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
-    target = Target(options.container, image, tuple(options.log), options.root)
+    target = Target(options.container, options.image, tuple(options.log), options.root)
     progress = _Progress(sys.stderr.isatty() and not options.quiet)
     try:
         for event in engine.run(target, system, discover(), checks, base, patterns):
