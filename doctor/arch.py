@@ -198,7 +198,8 @@ def cuda_code_runs(
 
     `ptx` are pairs of target and PTX ISA version (None if not recorded), `driver` is a Linux driver version.
     """
-    cubins, ptx = sorted(set(cubins)), sorted(set(ptx), key=lambda pair: (pair[0], pair[1] or ""))
+    cubins = sorted(set(cubins), key=lambda target: (_closeness(target), target))
+    ptx = sorted(set(ptx), key=lambda pair: (_closeness(pair[0]), pair[0], pair[1] or ""))
     answers = [cubin_runs(target, device) for target in cubins]
     answers += [ptx_runs(target, isa, device, driver) for target, isa in ptx]
     if not answers:

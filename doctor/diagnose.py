@@ -45,7 +45,8 @@ class Diagnoses:
 def diagnose(findings: Iterable[Finding], base: Base, circumstances: dict[str, str] | None = None) -> Diagnoses:
     """Rank findings, with the words of their entries filled in.
 
-    `circumstances` tells what is known of the place (engine, distro, vendor, cluster); fixes for another are left out.
+    `circumstances` tells what is known of the place (engine, distro, vendor, cluster); fixes for another are left out,
+    and so are those for a GPU that is older, or newer, than the code where the finding tells which it is.
     """
     joined = _joined(finding for finding in findings if finding.fault in base.entries)
     faults = {finding.fault: finding for finding in joined}
@@ -139,6 +140,7 @@ def _worded(
     finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], circumstances: dict[str, str]
 ) -> Diagnosis:
     values = finding.values
+    known = {**circumstances, **({"gpu": values["gpu_age"]} if "gpu_age" in values else {})}
     return Diagnosis(
         finding=finding,
         entry=entry,
@@ -147,7 +149,7 @@ def _worded(
         explains=explains,
         title=fill(entry.title, values),
         explanation=fill(entry.text, values),
-        fixes=tuple(_filled(fix, values) for fix in entry.fixes if holds(fix, circumstances)),
+        fixes=tuple(_filled(fix, values) for fix in entry.fixes if holds(fix, known)),
     )
 
 

@@ -23,7 +23,7 @@ Risk = Literal["safe", "restart", "reboot", "destructive"]
 WHERE = ("host", "container", "dockerfile", "compose", "cluster")
 RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
-CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster")
+CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster", "gpu")
 FRONT_KEYS = {
     "title", "area", "severity", "yields_to", "explains", "corrects", "codes", "words", "reviewed", "retired",
     "extends", "match",

@@ -15,6 +15,7 @@ def derive(finding: Finding) -> Finding:
         values.update(of_library(library))
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
+        values.update(age_of(arch, finding.values.get("supported", "")))
     return replace(finding, values={**values, **finding.values}) if values else finding
 
 
@@ -54,3 +55,14 @@ def of_arch(arch: str) -> dict[str, str]:
     """The compute capability of an sm target: sm_120 is 12.0."""
     found = re.fullmatch(r"(?:sm|compute)_(\d+)(\d)[af]?", arch)
     return {"compute_capability": f"{found.group(1)}.{found.group(2)}"} if found else {}
+
+
+def age_of(arch: str, supported: str) -> dict[str, str]:
+    """Whether an NVIDIA GPU is newer or older than all that a program has code for; nothing where it is neither."""
+    own = re.fullmatch(r"(?:sm|compute)_(\d+)[af]?", arch)
+    there = [int(number) for number in re.findall(r"\b(?:sm|compute)_(\d+)[af]?\b", supported)]
+    if own is None or not there or "more" in supported:
+        return {}
+    mine = int(own.group(1))
+    age = "older" if mine < min(there) else "newer" if mine > max(there) else ""
+    return {"gpu_age": age} if age else {}

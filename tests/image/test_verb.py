@@ -188,3 +188,50 @@ def test_probe_records_contents_as_json(archive: str) -> None:
     failed = list(probe.run(System(), Target(image="/nowhere.tar")))
     assert failed[0].state == "failed"
     assert "no such file" in failed[0].error
+
+
+def test_explain_joins_a_log_with_its_image(archive: str, tmp_path: Path) -> None:
+    """One diagnosis that names the file, what it carries and what the device needs; the fix is for an older GPU."""
+    log = tmp_path / "train.log"
+    log.write_text("RuntimeError: CUDA error: no kernel image is available for execution on the device\n")
+    done = doctor("explain", str(log), "--image", archive, "--gpu", "T4", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    first, *more = report["findings"]
+    assert (first["fault"], more) == ("cuda-no-kernel-image", [])
+    assert {one["source"] for one in first["evidence"]} == {"image", "log"}
+    assert first["evidence"][0]["name"].endswith("libtorch_cuda.so")
+    assert (first["values"]["supported"], first["values"]["arch"]) == ("sm_80, sm_86, sm_90a", "sm_75")
+    titles = " ".join(fix["title"] for fix in first["fixes"])
+    assert "older GPU" in titles
+    assert "made for this GPU" not in titles
+
+
+def test_explain_says_where_the_image_does_run(archive: str, tmp_path: Path) -> None:
+    """What a library beside it lacks is no diagnosis of a log that is about something else."""
+    log = tmp_path / "train.log"
+    log.write_text("step 1 loss 0.1\n")
+    done = doctor("explain", str(log), "--image", archive, "--gpu", "A100")
+    assert done.returncode == 0, done.stdout
+    assert "on A100: yes; libtorch_cuda.so: sm_80 is machine code for 8.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("explain", "/dev/null", "--gpu", "A100"), "name the image too"),
+        (("explain", "/dev/null", "--image", "/nowhere.tar"), "there is no such file"),
+        (("check", "--image", "/nowhere.tar"), "there is no such file"),
+    ],
+)
+def test_named_images_must_be_there(words: tuple[str, ...], says: str) -> None:
+    done = doctor(*words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_check_reads_a_named_image(archive: str) -> None:
+    done = doctor("check", "--image", archive, "--json")
+    outcome = {one["id"]: one for one in json.loads(done.stdout)["checks"]}
+    assert outcome["image_leaves_driver_out"]["state"] == "passed"
