@@ -6,32 +6,37 @@ tell too.
 """
 
 from doctor.check import Verdict, check
-from doctor.facts import ContainerFacts, KernelFacts, Unknown
-from doctor.finding import Evidence, Finding
+from doctor.facts import ContainerFacts, EngineFacts, KernelFacts, Unknown
+from doctor.finding import Evidence, Finding, Severity
 
 SIGKILL = 128 + 9
 
 
-@check("container", needs=["container"], uses=["kernel"], faults=["container-oom-killed"])
-def container_killed_for_memory(container: ContainerFacts, kernel: KernelFacts | Unknown) -> Verdict:
+@check("container", needs=["container"], uses=["engine", "kernel"], faults=["container-oom-killed"])
+def container_killed_for_memory(
+    container: ContainerFacts, engine: EngineFacts | Unknown, kernel: KernelFacts | Unknown
+) -> Verdict:
     limit = f"memory limit: {f'{container.memory >> 20} MB' if container.memory else 'none'}"
-    evidence = _told(container, kernel, limit)
-    killed = container.exit_code == SIGKILL
     values = {"size": f"{container.memory >> 20} MB"} if container.memory else {}
+    evidence = _told(container, kernel, limit)
     if evidence:
         return Finding("container-oom-killed", tuple(evidence), values, subject=container.name)
-    if not killed or container.status == "running":
+    if container.exit_code != SIGKILL or container.status == "running":
         return f"no process was killed for memory; {limit}"
     if container.killed_on_request:
         return f"exit code {SIGKILL}, since the engine was asked to stop or kill it; {limit}"
-    seen = [one.action for one in container.events]
-    asked = (
-        "nobody asked the engine to stop it" if "die" in seen else "the engine no longer knows whether it was asked to"
-    )
-    silent = "; the kernel log does not tell of it" if kernel else ""
     state = f"exit code {SIGKILL} (SIGKILL), no OOM flag, {limit}"
-    evidence = [Evidence("engine", f"state of {container.name}", state, says=f"{asked}{silent}")]
-    return Finding("container-oom-killed", tuple(evidence), values, sure="possible", subject=container.name)
+    silent = "; the kernel log does not tell of a kill for memory" if kernel else ""
+    guess = Evidence("engine", f"state of {container.name}", state, says=_asked(container, engine) + silent)
+    severity: Severity | None = "warning" if kernel else None
+    return Finding("container-oom-killed", (guess,), values, sure="possible", severity=severity, subject=container.name)
+
+
+def _asked(container: ContainerFacts, engine: EngineFacts | Unknown) -> str:
+    """What is known of a `stop` or `kill` that somebody typed: Docker tells of each, Podman of none."""
+    if engine and engine.kind == "docker" and "die" in [one.action for one in container.events]:
+        return "nobody asked the engine to stop it"
+    return "whether somebody stopped or killed it is not told"
 
 
 def _told(container: ContainerFacts, kernel: KernelFacts | Unknown, limit: str) -> list[Evidence]:

@@ -174,7 +174,7 @@ def _report(
     found = [*(weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
     target = snapshot.target
-    examined = bool(facts.container) if target.container else _saw_gpus(facts)
+    examined = _saw_end(facts) if target.container else _saw_gpus(facts)
     return Report(
         kind="container" if target.container else "machine",
         name=facts.container.name if facts.container else target.container or "this machine",
@@ -189,6 +189,12 @@ def _report(
         examined=examined,
         state=container_state(facts.container) if facts.container else machine(facts),
     )
+
+
+def _saw_end(facts: Facts) -> bool:
+    """Whether it could be seen how the container fared."""
+    container = facts.container
+    return bool(container and (container.error or not container.never_started))
 
 
 def _saw_gpus(facts: Facts) -> bool:
@@ -248,6 +254,13 @@ def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
                 yield f"{area}: {part.reason}"
     if facts.container:
         log = snapshot.get("docker:log")
+        if facts.container.never_started and not facts.container.error:
+            # Podman keeps no start error, and what was only created has none.
+            program, name = facts.engine.kind if facts.engine else "docker", facts.container.name
+            yield (
+                f"why {name} has not started: the engine holds no start error; start it and read what is printed: "
+                f"{program} start -a {name} 2>&1 | gpu-doctor explain -"
+            )
         if log is None or log.state != "ok":
             yield f"the container's log: {log.why_not if log else 'not read'}"
     contents = snapshot.get("image:contents")

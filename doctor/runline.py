@@ -18,6 +18,7 @@ from doctor.report import Corrected
 
 NVIDIA_ENVIRONMENT = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA")
 DEFAULT_SHM = 64 << 20
+PODMAN_SHM = 64_000 << 10
 KFD_GROUP = '"$(stat -c %g /dev/kfd)"'
 """Where the node's group number is not known, the shell looks it up when the line is run."""
 
@@ -65,6 +66,7 @@ Change = Callable[[RunLine, Facts], RunLine]
 
 def of_container(container: ContainerFacts, image: ImageFacts | None, engine: str) -> RunLine:
     """The line that would start such a container again."""
+    container = _without_podmans_own(container) if engine == "podman" else container
     cdi = [name for one in container.requests if one.is_cdi for name in one.ids]
     inherited = image.environment if image else {}
     own = {k: v for k, v in container.environment.items() if k not in inherited or inherited[k] != v}
@@ -105,6 +107,26 @@ def of_container(container: ContainerFacts, image: ImageFacts | None, engine: st
         + tuple(f"--tmpfs={path}:{options}".rstrip(":") for path, options in container.tmpfs.items()),
         service=container.service,
     )
+
+
+def _without_podmans_own(container: ContainerFacts) -> ContainerFacts:
+    """What Podman tells of every container, whatever was typed. Seen in Podman 4.3."""
+    options = [volume.split(":") for volume in container.binds]
+    return replace(
+        container,
+        environment=_without(container.environment, ("PATH", "TERM", "HOME", "HOSTNAME", "container")),
+        cap_drop=tuple(name for name in container.cap_drop if name not in ("AUDIT_WRITE", "MKNOD", "NET_RAW")),
+        ulimits={name: limit for name, limit in container.ulimits.items() if name not in ("nofile", "nproc")},
+        pid="" if container.pid == "private" else container.pid,
+        shm_size=0 if container.shm_size == PODMAN_SHM else container.shm_size,
+        working_dir="" if container.working_dir == "/" else container.working_dir,
+        binds=tuple(":".join([*parts[:2], *_options_of_volume(parts[2:])]) for parts in options),
+    )
+
+
+def _options_of_volume(parts: Sequence[str]) -> list[str]:
+    kept = [word for word in ",".join(parts).split(",") if word and word not in ("rw", "rprivate", "rbind")]
+    return [",".join(kept)] if kept else []
 
 
 def _mapping(host: str, inner: str, permissions: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from doctor.facts.unknown import Unknown
@@ -13,6 +15,8 @@ from doctor.snapshot import Snapshot
 # https://github.com/ROCm/ROCm-docker
 CUDA_SIGNS = ("CUDA_VERSION", "NVIDIA_REQUIRE_CUDA", "NV_CUDA_CUDART_VERSION")
 ROCM_SIGNS = ("ROCM_PATH", "ROCM_VERSION", "PYTORCH_ROCM_ARCH", "ROCM_HOME", "HIP_PATH")
+# vendor/class=name: https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md
+CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+")
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -287,7 +291,10 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         stdin=bool(config.get("OpenStdin")),
         auto_remove=bool(host.get("AutoRemove")),
         runtime=host.get("Runtime") or "",
-        requests=tuple(_request(item) for item in host.get("DeviceRequests") or ()),
+        requests=(
+            *map(_request, host.get("DeviceRequests") or ()),
+            *_typed_requests(snapshot, config.get("Image") or ""),
+        ),
         devices=tuple(_device(item) for item in host.get("Devices") or ()),
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
         binds=tuple(host.get("Binds") or ()),
@@ -301,7 +308,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         security=tuple(host.get("SecurityOpt") or ()),
         cap_add=tuple(host.get("CapAdd") or ()),
         cap_drop=tuple(host.get("CapDrop") or ()),
-        ulimits={item["Name"]: (item["Soft"], item["Hard"]) for item in host.get("Ulimits") or ()},
+        ulimits={_limit(item["Name"]): (item["Soft"], item["Hard"]) for item in host.get("Ulimits") or ()},
         ipc=host.get("IpcMode") or "",
         pid=host.get("PidMode") or "",
         network=host.get("NetworkMode") or "",
@@ -388,6 +395,22 @@ def _request(item: dict[str, Any]) -> DeviceRequest:
         ids=tuple(item.get("DeviceIDs") or ()),
         capabilities=tuple(tuple(group) for group in item.get("Capabilities") or ()),
     )
+
+
+def _typed_requests(snapshot: Snapshot, image: str) -> tuple[DeviceRequest, ...]:
+    """CDI devices of a Podman container: its inspection leaves them out, the command line that made it has them."""
+    words: list[str] = _content(snapshot, "podman:command") or []
+    own = [n for n, word in enumerate(words) if f"/{image}".endswith((f"/{word}", f"/{word}:latest"))]
+    words = words[: own[0]] if own else words
+    devices = [word for before, word in pairwise(words) if before == "--device"]
+    devices += [word.removeprefix("--device=") for word in words if word.startswith("--device=")]
+    names = tuple(name for name in devices if CDI_NAME.fullmatch(name))
+    return (DeviceRequest("cdi", 0, names, ()),) if names else ()
+
+
+def _limit(name: str) -> str:
+    """As --ulimit takes it; Podman tells RLIMIT_NOFILE."""
+    return name.removeprefix("RLIMIT_").lower()
 
 
 def _device(item: dict[str, Any]) -> DeviceMapping:

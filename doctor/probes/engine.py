@@ -212,17 +212,16 @@ def engine(system: System, target: Target) -> Iterator[Reading]:
         return
     chosen = _with_container(connected, target.container)
     yield system.reading("docker:address", "ok", chosen.address)
-    yield chosen.get(
-        "docker:version",
-        lambda: _few(chosen.api.version(), ("Version", "ApiVersion", "Components", "Os", "Arch")),
-    )[0]
+    wanted = ("Version", "ApiVersion", "Components", "Os", "Arch")
+    version, _ = chosen.get("docker:version", lambda: _few(chosen.api.version(), wanted))
+    yield version
     reading, info = chosen.get("docker:info", lambda: _few(chosen.api.info(), INFO))
     yield reading
     if info and info.get("DockerRootDir"):
         yield system.space(info["DockerRootDir"])
     yield chosen.get("docker:containers", lambda: _containers(chosen))[0]
     if target.container:
-        yield from _container(chosen, target.container)
+        yield from _container(chosen, target.container, "Podman" in version.text)
 
 
 def _with_container(connected: list[_Engine], name: str | None) -> _Engine:
@@ -277,14 +276,32 @@ def _state(content: dict[str, Any]) -> dict[str, Any]:
     return _few(content.get("State") or {}, names)
 
 
-def _container(one: _Engine, name: str) -> Iterator[Reading]:
+def _container(one: _Engine, name: str, is_podman: bool) -> Iterator[Reading]:
     reading, content = one.get("docker:container", lambda: _inspected(one.api.inspect_container(name)))
     yield reading
     if content is None:
         return
+    if is_podman:
+        yield one.get("podman:command", lambda: _typed(one, content["Id"]))[0]
     yield one.get("docker:log", lambda: _log(one, content["Id"]))[0]
     yield one.get("docker:events", lambda: _events(one, content["Id"]))[0]
     yield one.get("docker:image", lambda: _image(one.api.inspect_image(content["Image"])))[0]
+
+
+def _typed(one: _Engine, identity: str) -> list[str]:
+    """The command line that made the container: only Podman's own API tells it, and only it names CDI devices."""
+    answer = one.api.get(f"{one.api.base_url}/v4.0.0/libpod/containers/{identity}/json", timeout=one.api.timeout)
+    answer.raise_for_status()
+    words = (answer.json().get("Config") or {}).get("CreateCommand") or []
+    return [_recordable(before, str(word)) for before, word in zip(["", *words], words, strict=False)]
+
+
+def _recordable(before: str, word: str) -> str:
+    """A word of a command line, without the value of a variable that may not be recorded."""
+    option, _, value = word.partition("=") if word.startswith("--env=") else ("", "", word)
+    if option or before in ("-e", "--env"):
+        return f"{option}=" * bool(option) + _environment({"Env": [value]})[0]
+    return word
 
 
 def _inspected(content: dict[str, Any]) -> dict[str, Any]:

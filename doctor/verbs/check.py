@@ -59,7 +59,9 @@ def _demand_container(options: argparse.Namespace, event: ReportReady) -> None:
         reasons = [row for row in event.report.not_examined if row.startswith("engine")]
         raise UsageError(f"no container engine could be asked about {options.container!r}: {'; '.join(reasons)}")
     failed = [one.name for one in shared.failed_containers(event.snapshot)]
-    known = f"; failed lately: {', '.join(failed)}" if failed else "; `docker ps -a` lists all"
+    version = event.snapshot.get("docker:version")
+    program = "podman" if version and "Podman" in version.text else "docker"
+    known = f"; failed lately: {', '.join(failed)}" if failed else f"; `{program} ps -a` lists all"
     raise UsageError(f"there is no container {options.container!r}{known}")
 
 
