@@ -75,7 +75,7 @@ def exit_code(report: Report, fail_on: Severity | Literal["never"]) -> int:
         threshold = SEVERITIES.index(fail_on)
         if any(SEVERITIES.index(item.severity) <= threshold for item in report.diagnoses):
             return 1
-    return 0 if report.examined or report.diagnoses else 3
+    return 3 if report.verdict == "unknown" else 0
 
 
 def to_json(report: Report) -> dict[str, Any]:
