@@ -112,7 +112,7 @@ def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
     if not os.path.isabs(folder):
         return None
     # The database itself says for which version of Hyperscan and which processor it was made.
-    made_of = repr((__version__, platform.machine(), sorted(COMMON), patterns, marks))
+    made_of = repr((__version__, platform.machine(), sorted(COMMON), ANCHOR.pattern, NUMBERS.pattern, patterns, marks))
     return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
 
 
