@@ -55,7 +55,15 @@ class ReportReady:
     snapshot: Snapshot
 
 
-Event = ProbeStarted | ProbeFinished | CheckFinished | ReportReady
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """What the probes that have ended amount to, while others (an image of gigabytes) are still at work."""
+
+    report: Report
+    snapshot: Snapshot
+
+
+Event = ProbeStarted | ProbeFinished | CheckFinished | SoFar | ReportReady
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +89,13 @@ def run(
     checks: Sequence[Check],
     base: Base,
     patterns: Patterns,
+    *,
+    so_far: bool = False,
 ) -> Iterator[Event]:
     """Examine a live system. Probes run side by side; a check runs as soon as what it needs has been looked at.
 
-    A probe that overruns its time is left behind: its thread is a daemon, and the report says so.
+    A probe that overruns its time is left behind: its thread is a daemon, and the report says so. With `so_far` what is
+    known is reported too whenever there is nothing to do but to wait.
     """
     wanted = [probe for probe in probes if target.container or not probe.needs_container]
     snapshot = Snapshot(now(), __version__, target)
@@ -111,6 +122,9 @@ def run(
                 outcomes.append(outcome)
                 found += some
                 yield CheckFinished(outcome)
+        knows_what_failed = not target.container or "engine" not in areas
+        if so_far and waiting and results.empty() and knows_what_failed:
+            yield SoFar(_report(snapshot, outcomes, found, base, patterns), snapshot)
     yield ReportReady(_report(snapshot, outcomes, found, base, patterns), snapshot)
 
 

@@ -6,7 +6,6 @@ called from threads of the app; everything they start ends by itself, has a limi
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import queue
@@ -19,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from doctor import engine
 from doctor.check import Check, discover
@@ -34,6 +33,12 @@ from doctor.report import Report
 from doctor.search import search
 from doctor.snapshot import Snapshot, Target, without_identities
 from doctor.text import one_line
+
+if TYPE_CHECKING:
+    from doctor.bundles.ticket import Ticket
+    from doctor.gpus import Gpu
+    from doctor.image.examination import Progress
+    from doctor.image.record import Contents
 
 LISTED = 500
 INSPECTED = 40
@@ -162,7 +167,8 @@ class Doctor:
 
         target = Target(container)
         with self._patterns() as patterns:
-            for event in engine.run(target, System(redactor=Redactor()), probes(), self.checks(), self.base, patterns):
+            system = System(redactor=Redactor())
+            for event in engine.run(target, system, probes(), self.checks(), self.base, patterns, so_far=True):
                 if isinstance(event, ReportReady) and container is None:
                     self._machine = event.snapshot
                 yield event
@@ -172,26 +178,65 @@ class Doctor:
         with self._patterns() as patterns:
             return engine.judge(snapshot, self.checks(), self.base, patterns)
 
-    def image(self, reference: str, gpus: Sequence[str]) -> Report:
-        """What is in an image and whether it runs on these GPUs, as `gpu-doctor image --json` tells it.
-
-        Raises UsageError when the image cannot be read.
-        """
+    def images(self) -> list[tuple[str, int]]:
+        """(reference, bytes) of the engine's images, the youngest first; none where no engine answers."""
         try:
-            reader: Any = importlib.import_module("doctor.verbs.image")
-        except ModuleNotFoundError:
-            raise UsageError("this version cannot read images yet") from None
+            found = connect().images()
+        except Exception:  # the package raises its own and those of three others; the name can still be typed
+            return []
+        found.sort(key=lambda one: -int(one.get("Created") or 0))
+        return [
+            (tag, int(one.get("Size") or 0))
+            for one in found
+            for tag in one.get("RepoTags") or ()
+            if tag != "<none>:<none>"
+        ]
+
+    def read_image(self, reference: str, tell: Callable[[Progress], None], stop: threading.Event) -> Contents:
+        """What is in an image. Raises UsageError when it cannot be read, and Cancelled when it was stopped."""
+        from doctor.image.examination import Examination
+        from doctor.image.inventory import examine
+        from doctor.verbs.image import own_platform
+
+        return examine(reference, own_platform(), Examination(tell=tell, stop=stop))
+
+    def judge_image(self, contents: Contents, gpus: Sequence[str]) -> Report:
+        """Whether it runs on this machine's GPUs and on these others, named as `gpus` does. Raises UsageError."""
+        from doctor.verbs.image import gpu_named, report_on
+
+        here, driver = self._own_gpus
+        elsewhere = [gpu for name in gpus if (gpu := gpu_named(name)) not in here]
+        return report_on(contents, here, driver, self.base, elsewhere)
+
+    @cached_property
+    def _own_gpus(self) -> tuple[list[Gpu], str]:
+        from doctor.verbs.image import of_this_machine
+
         with self._patterns() as patterns:
-            report: Report = reader.inspect(reference, gpus, self.base, patterns)
-            return report
+            return of_this_machine(self.base, patterns)
 
     def gpus(self) -> list[tuple[str, str]]:
-        """(target, name) of every GPU that the facts know, to ask "will it run there?"."""
+        """(target, name) of every GPU that a name tells apart, the newest first, to ask "will it run there?"."""
         from doctor import data
+        from doctor.gpus import Gpu, find_gpu
+        from doctor.image.verdict import arch_of
 
-        known = [(f"sm_{row.compute_capability.replace('.', '')}", row.product) for row in data.nvidia_gpus()]
-        known += [(row.gfx, row.product) for row in data.amd_gpus()]
-        return [(target, name) for target, name in known if name]
+        names = [row.product for row in data.nvidia_gpus()] + [row.product for row in data.amd_gpus()]
+        known = {gpu.name: gpu for name in dict.fromkeys(names) if name and isinstance(gpu := find_gpu(name), Gpu)}
+        newest = sorted(known.values(), key=lambda gpu: (gpu.vendor == "amd", -_number(gpu), gpu.name))
+        return [(arch_of(gpu), gpu.name) for gpu in newest]
+
+    def tickets(self, folder: Path, stop: threading.Event) -> Iterator[tuple[Ticket, Report]]:
+        """Each ticket of a folder and its report, as `gpu-doctor triage --ticket folder` makes it."""
+        from doctor.bundles.sources import Reading, tickets
+        from doctor.triage.examine import Bench, examine
+
+        with self._patterns() as patterns:
+            bench = Bench(self.base, patterns, self.checks())
+            for ticket in tickets([str(folder)], Reading(ticket="folder")):
+                if stop.is_set():
+                    return
+                yield ticket, examine(ticket, bench)
 
     def watch(self, stop: threading.Event) -> Iterator[LiveEvent]:
         """The containers that failed, again each time one starts or ends, with the cause of each once it is known."""
@@ -264,6 +309,11 @@ class Replay(Doctor):
 
     def follow(self, container: str) -> Following:
         raise UsageError("a recording has no log to follow")
+
+
+def _number(gpu: Gpu) -> float:
+    """A compute capability, or a gfx target read as a number: the newer the higher."""
+    return float(gpu.compute_capability) if gpu.compute_capability else float(int((gpu.gfx or "gfx0")[3:], 16))
 
 
 def own_base() -> Base:

@@ -1,12 +1,14 @@
 """Draw every scene of tests/tui/scenes.py into this folder: `python screenshots/render.py [name …]`.
 
-SVG for all; with --png also PNG of those that the README shows, drawn by a local Chromium.
+SVG for all; with --png also PNG of those that the README shows and of the app in a browser, drawn by a local Chromium.
+drawn_with.json notes by what, and of which SVG each PNG is: a test fails when one has changed since.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -17,10 +19,13 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+NOTE = HERE / "drawn_with.json"
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "tui")]
 
 PNG = ("overview-found-wide", "finding-wide", "log-wide", "image-wide", "triage-wide")
 """Pictures that the README shows."""
+SERVED = "overview-found-wide"
+"""What serve.png shows, in a browser."""
 
 
 def main() -> int:
@@ -45,12 +50,29 @@ def main() -> int:
 
     import textual
 
-    versions = {"textual": textual.__version__, "rich": version("rich")}
-    (HERE / "drawn_with.json").write_text(json.dumps(versions) + "\n", encoding="utf-8")
+    note = json.loads(NOTE.read_text())
+    note |= {"textual": textual.__version__, "rich": version("rich")}
     if options.png:
         for name in PNG:
             png(HERE / f"{name}.svg", HERE / f"{name}.png")
+        asyncio.run(served(HERE / "serve.png"))
+        note["png"] = {**{name: digest(name) for name in PNG}, "serve": digest(SERVED)}
+    NOTE.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def digest(name: str) -> str:
+    """Of the SVG of this name."""
+    return hashlib.sha256((HERE / f"{name}.svg").read_bytes()).hexdigest()
+
+
+async def served(target: Path) -> None:
+    """The app in a browser, as `gpu-doctor serve` shows it."""
+    import browser
+
+    with browser.serving() as address:
+        async with browser.browser() as page:
+            await browser.opened(page, address, target)
 
 
 def png(svg: Path, target: Path) -> None:

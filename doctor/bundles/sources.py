@@ -21,6 +21,8 @@ from doctor.text import one_line
 DEEPEST = 32
 """Folders within folders that are walked into."""
 HEAD = 4096
+STATES_FILE = "triage.toml"
+"""How far the answers of a folder are, as the app notes it there: no ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _of_folder(path: str, name: str, deeper: int, how: Reading, is_named: bool) 
     for inner in names:
         whole = os.path.join(path, inner)
         # A link to a folder may lead back here.
-        if not inner.startswith(".") and not (os.path.islink(whole) and os.path.isdir(whole)):
+        if not inner.startswith(".") and inner != STATES_FILE and not (os.path.islink(whole) and os.path.isdir(whole)):
             yield from _of_path(whole, deeper - 1, how)
 
 

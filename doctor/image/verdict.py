@@ -434,6 +434,7 @@ def as_json(contents: Contents, verdicts: Sequence[Verdict]) -> dict[str, object
                 "by": list(one.by),
                 "found": one.found,
                 "kind": one.kind,
+                "how": one.how,
                 "provider": one.provider,
                 "searched": list(one.searched),
             }

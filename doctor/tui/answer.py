@@ -24,6 +24,8 @@ class AnswerScreen(SectionScreen):
 
     answer: Report | None = None
     """The report whose findings are shown."""
+    _fault = ""
+    """Of the finding under the cursor."""
 
     @property
     def report(self) -> Report | None:
@@ -36,13 +38,16 @@ class AnswerScreen(SectionScreen):
             return self.answer.diagnoses[found.cursor]
         return None
 
-    def show_findings(self, report: Report) -> None:
-        """Fill both panes. There must be a finding, or something set aside."""
+    def show_findings(self, report: Report, *, so_far: bool = False) -> None:
+        """Fill both panes. There must be a finding, or something set aside. The cursor stays on its fault."""
         found = self.query_one("#found", Rows)
         causes, aside = len(report.diagnoses), len(report.set_aside)
-        found.title = f"Diagnosis · {causes} found" + (f", {aside} set aside" if aside else "")
+        named = "Diagnosis so far" if so_far else "Diagnosis"
+        found.title = f"{named} · {causes} found" + (f", {aside} set aside" if aside else "")
         items: list[Diagnosis | SetAside] = [*report.diagnoses, *report.set_aside]
-        found.show(Cards(items, self._card), cursor=0)
+        faults = [item.finding.fault for item in items]
+        at = faults.index(self._fault) if self._fault in faults and found.has_focus else 0
+        found.show(Cards(items, self._card), cursor=at)
         self._show_fix()
 
     def _card(self, item: Diagnosis | SetAside, width: int) -> Sequence[Row]:
@@ -65,6 +70,7 @@ class AnswerScreen(SectionScreen):
         item = self.diagnosis
         if item is None or self.answer is None:
             return
+        self._fault = item.finding.fault
         fix = self.query_one("#fix", Rows)
         fix.title = "First fix" if self.answer.diagnoses[0] is item else "Fix"
         blocks = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,9 +17,10 @@ from textual.screen import Screen
 
 from doctor.errors import UsageError
 from doctor.tui.jobs import JobFailed, Jobs, Post
-from doctor.tui.literal import clean
+from doctor.tui.literal import clean, size_words
 from doctor.tui.machine import Machine
 from doctor.tui.messages import Ready
+from doctor.tui.paste import take_pastes_whole
 from doctor.tui.signs import AsciiFilter, wants_ascii
 from doctor.tui.status_line import SECTIONS
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from doctor.live import Doctor
 
+COPIED = "copied.md"
 LONGEST_COPY = 64 << 10
 """Bytes that terminals take through OSC 52; what is longer goes to a file."""
 WHERE_COPYING_FAILS = (
@@ -74,6 +78,7 @@ class DoctorApp(App[int]):
     ) -> None:
         """`doctor` is called in a thread once the first screen stands; `keys` is the person's own key map."""
         super().__init__()
+        take_pastes_whole()
         self._make = doctor
         self._doctor: Doctor | None = None
         self._ascii = AsciiFilter() if (wants_ascii() if ascii_only is None else ascii_only) else None
@@ -182,16 +187,22 @@ class DoctorApp(App[int]):
         self.say(f"Sent {count} line{'s' if count > 1 else ''} to the clipboard.{extra}{where}")
 
     def _copy_to_file(self, text: str) -> None:
+        if self.is_web:
+            self.deliver_text(io.StringIO(text + "\n"), save_filename=COPIED)
+            self.say("Too long for the clipboard; sent to the browser as a file.")
+            return
         from doctor.tui.export import write_new
 
-        path = Path.cwd() / "gpu-doctor-copy.md"
+        path = state_folder() / COPIED
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_new(path, text + "\n", replace=True)
-        except UsageError as error:
-            self.say(str(error), severity="error")
+        except (OSError, UsageError) as error:
+            self.say(f"Too long for a terminal's clipboard, and {error}. e writes the report to a file of your choice.",
+                     severity="error")  # fmt: skip
             return
         self._clipboard = text
-        self.say(f"Too long for a terminal's clipboard; written to {path}")
+        self.say(f"Too long for a terminal's clipboard ({size_words(len(text))}); written to {path}")
 
     def open_link(self, address: str) -> None:
         """Open a source; where a browser would open on another machine, send the address to the clipboard."""
@@ -260,10 +271,14 @@ def live() -> Doctor:
 
 def keys_file() -> Path:
     """Where the person's own keys lie."""
-    import os
-
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".config")
     return Path(home) / "gpu-doctor" / "keys.toml"
+
+
+def state_folder() -> Path:
+    """Where what the app leaves behind for its person lies (XDG base directory specification)."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".local", "state")
+    return Path(home) / "gpu-doctor"
 
 
 def run() -> int:

@@ -320,7 +320,8 @@ def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
                 yield quote(line)
     else:
         missed = sum(example.near_miss for example in entry.examples)
-        yield note(f"Examples: {len(entry.examples) - missed} match, {missed} near misses (x shows them)")
+        misses = f"{missed} near miss{'es' if missed != 1 else ''}"
+        yield note(f"Examples: {len(entry.examples) - missed} match, {misses} (x shows them)")
     yield gap()
     yield title("Sources")
     yield from sources(entry)

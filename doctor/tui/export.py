@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,8 +19,10 @@ from textual.widgets import Input, Static
 from doctor.errors import UsageError
 from doctor.render import RENDERERS
 from doctor.render.appearance import Appearance
+from doctor.render.desk import PIECES, write
 from doctor.report import Report
 from doctor.snapshot import Snapshot, dump, save
+from doctor.triage.answer import answer
 from doctor.tui.literal import clean, cut
 from doctor.tui.rows import Lines, Row, Rows
 
@@ -40,14 +43,34 @@ def write_new(path: Path, text: str, *, replace: bool = False) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def file_name(report: Report, form: str) -> str:
-    """A name for the report that no shell trips over."""
-    subject = re.sub(r"[^\w.-]+", "-", Path(report.name).name).strip("-.") or "report"
+def file_name(subject: str, form: str) -> str:
+    """A name for a report on this subject that no shell trips over."""
+    subject = re.sub(r"[^\w.-]+", "-", Path(subject).name).strip("-.") or "report"
     return f"gpu-doctor-{subject[:60]}.{SUFFIXES.get(form, form)}"
 
 
+def rendered(reports: Sequence[Report], form: str) -> str:
+    """One report as its verb writes it, several as `gpu-doctor triage` does."""
+    if len(reports) == 1:
+        return RENDERERS[form](reports, ON_FILE)
+    out = io.StringIO()
+    write((answer(one, "never", PIECES[form](one, ON_FILE)) for one in reports), form, out, ON_FILE)
+    return out.getvalue()
+
+
 class _Dialog(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", id="dialog.cancel-it")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "write", "Write", id="dialog.write-file"),
+        Binding("escape", "cancel", "Cancel", id="dialog.cancel-it"),
+    ]
+
+    def action_write(self) -> None:
+        """Write the file that is named."""
+        raise NotImplementedError
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.action_write()
 
     def action_cancel(self) -> None:
         self.dismiss()
@@ -63,9 +86,10 @@ class _Dialog(ModalScreen[None]):
 class ExportDialog(_Dialog):
     """Which format, and where."""
 
-    def __init__(self, *reports: Report) -> None:
+    def __init__(self, *reports: Report, name: str = "") -> None:
         super().__init__()
         self._reports = reports
+        self._subject = name or reports[0].name
         self._forms = list(RENDERERS)
 
     def compose(self) -> ComposeResult:
@@ -74,10 +98,12 @@ class ExportDialog(_Dialog):
             forms = Rows(id="forms", title="Format", classes="pane")
             forms.show(Lines(self._forms, lambda form, width: ((f" {form}", ""),)))
             yield forms
-            yield Static(" File, in the folder that gpu-doctor was started in", markup=False)
-            yield Input(file_name(self._reports[0], self._forms[0]), id="path")
+            many = f"{len(self._reports):,} tickets. " if len(self._reports) > 1 else ""
+            place = "It comes as a download:" if self.app.is_web else "File, in the folder that it was started in:"
+            yield Static(many + place, classes="says", markup=False)
+            yield Input(file_name(self._subject, self._forms[0]), id="path")
             yield Static("", id="problem", markup=False)
-            yield Static(" ↑ ↓ format   tab file   enter write   esc leave", classes="hint", markup=False)
+            yield Static("↑ ↓ format   tab file   enter write   esc leave", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#forms", Rows).cursor = self._forms.index("markdown") if "markdown" in self._forms else 0
@@ -87,19 +113,12 @@ class ExportDialog(_Dialog):
     def _form_moved(self, message: Rows.Moved) -> None:
         field = self.query_one("#path", Input)
         old = Path(field.value)
-        field.value = str(old.with_name(file_name(self._reports[0], self._forms[message.index])))
+        field.value = str(old.with_name(file_name(self._subject, self._forms[message.index])))
 
-    def key_enter(self) -> None:
-        self._write()
-
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self._write()
-
-    def _write(self) -> None:
+    def action_write(self) -> None:
         form = self._forms[self.query_one("#forms", Rows).cursor]
         path = Path(os.path.expanduser(self.query_one("#path", Input).value.strip()))
-        text = RENDERERS[form](self._reports, ON_FILE)
+        text = rendered(self._reports, form)
         if self.app.is_web:
             self.app.deliver_text(io.StringIO(text), save_filename=path.name)
             self.done(f"Sent to the browser: {path.name}")
@@ -133,17 +152,21 @@ class SaveDialog(_Dialog):
             held.show(Lines(range(len(readings)), row))
             yield held
             counts = ", ".join(f"{count} × {kind}" for kind, count in self._of.redactions.items()) or "nothing"
-            yield Static(f" Replaced: {counts}. No pattern knows every secret: look before you send it.", markup=False)
+            yield Static(f"Replaced: {counts}. No pattern knows every secret: look before you send it.", classes="says",
+                         markup=False)  # fmt: skip
             yield Input("gpu-doctor-snapshot.gz", id="path")
             yield Static("", id="problem", markup=False)
-            yield Static(" enter write   esc leave", classes="hint", markup=False)
+            yield Static("tab list   enter write   esc leave", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#path", Input).focus()
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        path = Path(os.path.expanduser(event.value.strip()))
+    def action_write(self) -> None:
+        path = Path(os.path.expanduser(self.query_one("#path", Input).value.strip()))
+        if self.app.is_web:
+            self.app.deliver_binary(io.BytesIO(dump(self._of)), save_filename=path.name)
+            self.done(f"Sent to the browser: {path.name}")
+            return
         try:
             save(self._of, path)
         except UsageError as error:

@@ -1,55 +1,67 @@
-"""An image: which of its files run on which GPU, how its libraries are found, and what is wrong with it."""
+"""An image: whether it runs on which GPU, what its files carry, how its libraries are found, what is wrong with it."""
 
 from __future__ import annotations
 
+import posixpath
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from doctor.errors import UsageError
 from doctor.tui.answer import WIDE, AnswerScreen
 from doctor.tui.blocks import cards, gap, note, prose, title
+from doctor.tui.choose import ChooseDialog
 from doctor.tui.jobs import Post
-from doctor.tui.literal import clean, cut, cut_middle
-from doctor.tui.log import size_words
-from doctor.tui.messages import ImageInspected
-from doctor.tui.rows import Lines, Row, Rows
+from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
+from doctor.tui.messages import ImageInspected, ImageProgress, ImagesListed
+from doctor.tui.rows import Cards, Lines, Row, Rows
+
+if TYPE_CHECKING:
+    from doctor.image.examination import Progress
+    from doctor.image.record import Contents
 
 RUNS = {
-    "yes": ("✓", "success"),
-    "jit": ("~", "warning"),
-    "partly": ("!", "warning"),
-    "no": ("✗", "error"),
-    "wrong-vendor": ("–", "muted"),
-    "unknown": ("?", "warning"),
+    "yes": ("✓", "runs", "success"),
+    "jit": ("~", "compiles", "warning"),
+    "partly": ("!", "partly", "warning"),
+    "no": ("✗", "fails", "error"),
+    "wrong-vendor": ("–", "vendor", "muted"),
+    "unknown": ("?", "unknown", "warning"),
 }
-LEGEND = "✓ code runs as it is   ~ PTX the driver compiles at first start   ✗ none fails   – other vendor   ? not known"
-SHORT_LEGEND = "✓ runs   ~ compiled at first start   ✗ fails   – other vendor   ? not known"
-CELL = 15
-PANES = {"matrix-pane": "GPU code", "libraries": "Libraries", "found": "Findings"}
+"""Sign, word and style of each verdict."""
+LEGEND = "✓ machine code: runs   ~ PTX: compiled at first start   ✗ no code: fails   – other vendor   ? not known"
+SHORT_LEGEND = "✓ runs  ~ compiled at start  ✗ no code: fails  – other vendor  ? not known"
+BRANDS = ("NVIDIA ", "AMD ", "GeForce ", "Instinct ", "Radeon ", "Tesla ", "Quadro ")
+NARROWEST_CELL, WIDEST_CELL = 14, 22
+BAR = 30
+PROGRESS_SECONDS = 0.1
+DEEPEST = 12
+"""Levels of the tree of libraries."""
+PANES = {"verdicts": "Does it run?", "matrix-pane": "GPU code", "libraries": "Libraries", "found": "Findings"}
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryRow:
-    """A library, or a place where it was looked for."""
+    """A library that something needs, or a place where it was looked for."""
 
+    depth: int
     mark: str
     style: str
     text: str
     says: str
-    deep: bool = False
     folds: str = ""
-    """Name of the library whose places fold under this row."""
+    """What opens and closes what stands under this row; empty: nothing does."""
+    is_open: bool = False
+    path: str = ""
 
 
 class Matrix(Rows):
@@ -62,21 +74,28 @@ class Matrix(Rows):
     def action_pan(self, by: int) -> None:
         self.post_message(self.Panned(1 if by > 0 else -1))
 
+    def on_resize(self) -> None:
+        self.post_message(self.Panned(0))  # the heading stands in another widget
+
 
 class ImageScreen(AnswerScreen):
     """What an image carries."""
 
     SECTION = "image"
     HELP_TEXT = (
-        "i chooses an image: one of the engine's, archive://FILE, oci-dir://DIR, fs://DIR. d adds a GPU to ask "
-        '"will it run there?", with no GPU in this machine. ← → go through the GPUs.'
+        "i chooses an image: one of the engine's, archive://FILE, oci-dir://DIR, fs://DIR, container://NAME. It is "
+        "read, never run. d adds a GPU that need not be in this machine: will it run there? x takes it away. ← → go "
+        "through the GPUs of the table; Enter on a library opens what it needs, or where it was looked for."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "choose_image", "Image", id="image.choose-image", tooltip="Inspect another image"),
         Binding("d", "what_if", "What-if GPU", id="image.add-device", tooltip="Add a GPU: will it run there?"),
         Binding("a", "all_libraries", "All libraries", id="image.all-libraries",
                 tooltip="Libraries of this file, or of the whole image"),
-        Binding("c", "copy_row", "Copy row", id="image.copy-row", show=False, tooltip="Copy this row of the matrix"),
+        Binding("x", "forget_gpu", "Take GPU away", id="image.remove-device", show=False,
+                tooltip="Take the last what-if GPU away, or the one under the cursor"),
+        Binding("c", "copy_row", "Copy row", id="image.copy-row", show=False, tooltip="Copy this row of the table"),
+        Binding("r,ctrl+r", "again", "Read again", id="image.read-again", show=False, tooltip="Read the image again"),
         Binding("left_square_bracket", "file(-1)", "Before", id="image.previous-file", key_display="[", show=False),
         Binding("right_square_bracket", "file(1)", "Next file", id="image.next-file", key_display="]", show=False),
     ]  # fmt: skip
@@ -85,18 +104,25 @@ class ImageScreen(AnswerScreen):
         super().__init__()
         self._reference = ""
         self._gpus: list[str] = []
+        """Names of the what-if GPUs."""
+        self._contents: Contents | None = None
         self._image: dict[str, Any] | None = None
+        self._images: tuple[tuple[str, int], ...] = ()
+        self._reading = False
+        self._problem = ""
         self._first_gpu = 0
         self._all = False
         self._open: set[str] = set()
         self._words = ""
-        self._pane = "matrix-pane"
+        self._pane = "verdicts"
 
     def body(self) -> Iterable[Widget]:
         yield Static("", id="image-head", markup=False)
         yield Static("", id="image-tabs", markup=False)
+        yield Rows(id="intro", title="Image")
+        yield Rows(id="verdicts", title="Does it run?")
         with Vertical(id="matrix-pane", classes="pane") as pane:
-            pane.border_title = "GPU code: does it run?"
+            pane.border_title = "GPU code"
             yield Static("", id="matrix-head", markup=False)
             yield Matrix(id="matrix", classes="plain")
             yield Static("", id="legend", markup=False)
@@ -108,86 +134,144 @@ class ImageScreen(AnswerScreen):
     def on_mount(self) -> None:
         self.query_one("#fix").display = False
         self._draw()
-        self.query_one("#matrix", Rows).focus()
+        self.query_one("#intro", Rows).focus()
+        self.watch(self.app, "ready", self._ready)
+
+    def _ready(self, ready: bool) -> None:
+        if ready:
+            self._list_images()
 
     # Reading
 
+    def _list_images(self) -> None:
+        def work(post: Post, stop: threading.Event) -> None:
+            post(ImagesListed(tuple(self.app.doctor.images())))
+
+        self.app.jobs.start("images", self, work)
+
+    @on(ImagesListed)
+    def _listed(self, message: ImagesListed) -> None:
+        self._images = message.images
+        self._draw_intro()
+
     def inspect(self, reference: str) -> None:
         """Read an image in a job."""
-        self._reference = reference
-        self._image = None
-        self.answer = None
-        self._draw(reading=True)
-        gpus = list(self._gpus)
+        self._reference, self._contents, self._image, self.answer = reference, None, None, None
+        self._reading, self._problem = True, ""
+        self._open.clear()
+        self._draw()
+        if self.is_current:
+            self.call_after_refresh(self.focus_first)
+        gpus = tuple(self._gpus)
 
         def work(post: Post, stop: threading.Event) -> None:
+            from doctor.image.examination import Cancelled
+
+            told = 0.0
+
+            def tell(progress: Progress) -> None:
+                nonlocal told
+                if time.monotonic() - told > PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    post(ImageProgress(progress.what, progress.done, progress.total))
+
             try:
-                post(ImageInspected(self.app.doctor.image(reference, gpus)))
+                contents = self.app.doctor.read_image(reference, tell, stop)
+                post(ImageInspected(contents, self.app.doctor.judge_image(contents, gpus)))
             except UsageError as error:
-                post(ImageInspected(None, str(error)))
+                post(ImageInspected(None, None, str(error)))
+            except Cancelled:
+                return
 
         self.app.jobs.start("image", self, work)
 
+    def _judge(self) -> None:
+        """Ask about other GPUs; the image need not be read again."""
+        contents, gpus = self._contents, tuple(self._gpus)
+        if contents is None:
+            return
+
+        def work(post: Post, stop: threading.Event) -> None:
+            post(ImageInspected(contents, self.app.doctor.judge_image(contents, gpus)))
+
+        self.app.jobs.start("image", self, work)
+
+    @on(ImageProgress)
+    def _progress(self, message: ImageProgress) -> None:
+        if self._reading:
+            self._draw_intro(message)
+
     @on(ImageInspected)
     def _inspected(self, message: ImageInspected) -> None:
-        self.answer = message.report
+        self._reading = False
+        self._problem = message.error
+        if (message.report is None) != (self._image is None) and self.is_current:  # other panes than before
+            self.call_after_refresh(self.focus_first)
+        self._contents, self.answer = message.contents, message.report
         self._image = message.report.extra.get("image") if message.report else None
-        if message.report:
-            self.show_report()
-        else:
-            self._draw(problem=message.error)
-
-    def show_report(self) -> None:
         self._draw()
-        if self.answer and (self.answer.diagnoses or self.answer.set_aside):
-            self.show_findings(self.answer)
-        self.refresh_bindings()
 
     # Drawing
 
-    def _draw(self, *, reading: bool = False, problem: str = "") -> None:
-        self.query_one("#image-head", Static).update(self._head())
-        self._draw_tabs()
-        if self._image is None:
-            self._draw_without(reading, problem)
+    def _draw(self) -> None:
+        self.query_one("#image-head", Static).update(cut(self._head(), self.app.size.width))
+        self._show_panes()
+        if self._image is None or self.answer is None:
+            self._draw_intro()
             return
-        legend = self.query_one("#legend", Static)
-        legend.display = True
-        legend.update(LEGEND if self.app.size.width >= WIDE else SHORT_LEGEND)
+        self.query_one("#legend", Static).update(LEGEND if self.app.size.width >= WIDE else SHORT_LEGEND)
+        self._draw_verdicts()
         self._draw_matrix()
         self._draw_libraries()
-        found = self.query_one("#found", Rows)
-        found.title = "Findings from this image"
-        found.show(cards([note("Nothing known is wrong with this image.")]), cursor=0)
+        if self.answer.diagnoses or self.answer.set_aside:
+            self.show_findings(self.answer)
+        else:
+            found = self.query_one("#found", Rows)
+            found.title = "Findings from this image"
+            found.show(cards([note("Nothing known is wrong with this image.")]), cursor=0)
+        self.refresh_bindings()
 
     def _head(self) -> str:
         image = self._image
         if image is None:
             return f" Image  {clean(self._reference)}" if self._reference else " Image  none chosen"
-        parts = [clean(str(image.get("reference", ""))), cut_middle(clean(str(image.get("digest") or "")), 18)]
-        parts += [size_words(int(image.get("size") or 0)), clean(str(image.get("platform") or ""))]
-        stack = (("cuda", "CUDA"), ("rocm", "ROCm"), ("glibc", "glibc"))
+        stack = (("cuda", "CUDA"), ("cudnn", "cuDNN"), ("rocm", "ROCm"), ("glibc", "glibc"), ("musl", "musl"))
+        parts = [clean(str(image.get("reference", ""))), size_words(int(image.get("size") or 0))]
+        frameworks = [(one.get("name"), one.get("version")) for one in image.get("frameworks") or ()]
+        parts += [clean(" ".join(filter(None, one))) for one in frameworks]
         parts += [f"{says} {clean(str(image[key]))}" for key, says in stack if image.get(key)]
-        parts += [clean(f"{one.get('name')} {one.get('version')}") for one in image.get("frameworks") or ()]
+        parts += [clean(str(image.get(key) or "")) for key in ("distribution", "platform")]
+        parts.append(cut_middle(clean(str(image.get("digest") or "")), 18))
         return " Image  " + "   ".join(part for part in parts if part)
 
-    def _draw_without(self, reading: bool, problem: str) -> None:
-        self.query_one("#matrix-head").display = False
-        self.query_one("#legend").display = False
-        if reading:
-            blocks = [prose(f"Reading {self._reference} …"), note("Nothing of it is run.")]
-        elif problem:
-            blocks = [title("The image cannot be read"), prose(clean(problem)), gap(), note("i chooses another.")]
+    def _draw_intro(self, progress: ImageProgress | None = None) -> None:
+        """What stands where no image is shown: how to begin, how far it is, or why it cannot be read."""
+        pane = self.query_one("#intro", Rows)
+        pane.title = "Image"
+        if self._reading:
+            pane.show(cards([prose(f"Reading {clean(self._reference)}"), *_bar(progress), gap(),
+                             note("Nothing of it is run. esc stops.")]), cursor=0)  # fmt: skip
+        elif self._problem:
+            pane.show(cards([title("The image cannot be read"), prose(clean(self._problem)), gap(),
+                             note("i chooses another, r tries again.")]), cursor=0)  # fmt: skip
+        elif self._images:
+            pane.title = "Which image? Enter reads it; i takes an archive or a folder"
+            pane.show(Lines(self._images, _image_line))
         else:
-            blocks = [
+            pane.show(cards([
                 title("No image chosen. i asks for one:"),
-                prose("an image of the engine (trainer:2.3), `archive://FILE`, `oci-dir://DIR`, or `fs://DIR`."),
+                prose("an image of the engine (trainer:2.3), a container (`container://trainer`), a file of docker "
+                      "save (`archive://FILE`), `oci-dir://DIR`, or an unpacked root (`fs://DIR`)."),
                 gap(),
                 note("It is read, never run. d adds a GPU that this machine need not have."),
-            ]
-        self.query_one("#matrix", Rows).show(cards(blocks), cursor=0)
-        self.query_one("#libraries", Rows).show(cards([note("–")]))
-        self.query_one("#found", Rows).show(cards([note("–")]))
+            ]), cursor=0)  # fmt: skip
+
+    @on(Rows.Chosen, "#intro")
+    def _intro_chosen(self, message: Rows.Chosen) -> None:
+        if self._images and not self._reading and not self._problem:
+            self.inspect(self._images[message.index][0])
+        elif not self._reading:
+            self.action_choose_image()
 
     @property
     def _files(self) -> list[dict[str, Any]]:
@@ -199,22 +283,44 @@ class ImageScreen(AnswerScreen):
         verdicts: list[dict[str, Any]] = self._image.get("verdicts", []) if self._image else []
         return verdicts
 
-    def _columns(self, width: int) -> tuple[int, int, int]:
-        """Cells of the file's name and of what it carries, and how many GPUs fit."""
-        name = 32 if width >= WIDE - 4 else 25
-        carries = 30 if width >= WIDE - 4 else 0
-        return name, carries, max(1, (width - name - carries - 2) // CELL)
+    def _draw_verdicts(self) -> None:
+        pane = self.query_one("#verdicts", Rows)
+        if self._verdicts:
+            pane.show(Cards(self._verdicts, self._verdict_rows))
+        else:
+            pane.show(cards([note("No GPU is in this machine, or none that is known. d adds one: will it run there?")]))
+        pane.say("d adds a GPU")
+        pane.styles.height = min(pane.virtual_size.height, 8) + 2 if self.app.size.width >= WIDE else "1fr"
+
+    def _verdict_rows(self, verdict: dict[str, Any], width: int) -> list[Row]:
+        mark, word, style = RUNS.get(str(verdict.get("runs")), RUNS["unknown"])
+        name = clean(str(verdict.get("name") or verdict["gpu"]))
+        whatif = "what if" if name in self._gpus else "here"
+        named = cut_middle(f"{name} ({clean(str(verdict['gpu']))})", 33)
+        head: Row = ((f" {mark} {word:<9}", style), (f"{whatif:<9}", "muted"), (cut(named, 34), "strong"))
+        because = clean(str(verdict.get("because") or ""))
+        if width < WIDE - 4:
+            return [head, *(((f"   {piece}", ""),) for piece in wrap(because, width - 4)), ()]
+        first, *more = wrap(because, width - 56)
+        return [(*head, (first, "")), *(((" " * 55 + piece, ""),) for piece in more)]
+
+    def _columns(self, width: int) -> tuple[int, int, int, int]:
+        """Cells of the file's name, of what it carries and of a GPU, and how many GPUs fit."""
+        wide = width >= WIDE - 4
+        name, carries = (32, 30) if wide else (25, 0)
+        room = width - name - carries - 2
+        count = max(1, min(len(self._verdicts), room // NARROWEST_CELL))
+        return name, carries, min(WIDEST_CELL, room // count), count
 
     def _draw_matrix(self) -> None:
         pane = self.query_one("#matrix", Matrix)
-        width = pane.size.width or self.app.size.width - 4
-        name, carries, fit = self._columns(width)
+        width = pane.scrollable_content_region.width or self.app.size.width - 5  # as its rows are drawn
+        name, carries, size, fit = self._columns(width)
         self._first_gpu = max(0, min(self._first_gpu, len(self._verdicts) - fit))
         shown = self._verdicts[self._first_gpu : self._first_gpu + fit]
         head = " " + cut("file", name) + (cut("carries", carries) if carries else "")
-        head += "".join(cut(cut_middle(clean(str(one.get("name") or one["gpu"])), CELL - 2), CELL) for one in shown)
-        second = " " * (1 + name + carries) + "".join(cut(clean(str(one["gpu"])), CELL) for one in shown)
-        self.query_one("#matrix-head").display = True
+        head += "".join(cut(_short_name(one, size - 1), size) for one in shown)
+        second = " " * (1 + name + carries) + "".join(cut(clean(str(one["gpu"])), size) for one in shown)
         self.query_one("#matrix-head", Static).update(f"{head}\n{second}")
         more = len(self._verdicts) - len(shown)
         box = self.query_one("#matrix-pane")
@@ -225,14 +331,14 @@ class ImageScreen(AnswerScreen):
             pane.show(Lines(self._files, self._matrix_row))
 
     def _matrix_row(self, file: dict[str, Any], width: int) -> Row:
-        name, carries, fit = self._columns(width)
+        name, carries, size, fit = self._columns(width)
         path = clean(str(file.get("file", "")))
-        row: list[tuple[str, str]] = [(" ", ""), (cut(cut_middle(path.rpartition("/")[2], name - 1), name), "strong")]
+        row: list[tuple[str, str]] = [(" ", ""), (cut(cut_middle(_base(path), name - 1), name), "strong")]
         if carries:
             row.append((cut(cut_middle(carried(file), carries - 1), carries), "muted"))
         for verdict in self._verdicts[self._first_gpu : self._first_gpu + fit]:
             text, style = cell(verdict, str(file.get("file", "")))
-            row.append((cut(text, CELL), style))
+            row.append((cut(text, size), style))
         return row
 
     @on(Matrix.Panned)
@@ -247,10 +353,11 @@ class ImageScreen(AnswerScreen):
             self._draw_libraries()
 
     def on_resize(self, event: events.Resize) -> None:
-        if self._image is not None and self.is_mounted:
-            self.call_after_refresh(self._draw_matrix)
         if self.is_mounted:
-            self.show_pane(self._pane)
+            self._show_panes()
+            self.call_after_refresh(self._draw)
+
+    # Libraries
 
     def _draw_libraries(self) -> None:
         pane = self.query_one("#libraries", Rows)
@@ -258,33 +365,43 @@ class ImageScreen(AnswerScreen):
         at = self.query_one("#matrix", Rows).cursor
         path = str(files[at].get("file", "")) if at < len(files) else ""
         whole = self._all or not path
-        pane.title = "Libraries of the image" if whole else f"Libraries of {clean(path.rpartition('/')[2])}"
+        pane.title = "Libraries of the image" if whole else f"Libraries of {clean(_base(path))}"
         pane.say("✓ found   ✗ not found   ◆ from the driver")
-        pane.show(Lines(list(self._library_rows("" if whole else path)), _library_line))
+        rows = list(self._library_rows("" if whole else posixpath.normpath(path)))
+        none = LibraryRow(0, " ", "muted", "It needs none of CUDA, ROCm or the driver.", "")
+        pane.show(Lines(rows or [none], _library_line))
 
-    def _library_rows(self, path: str) -> Iterable[LibraryRow]:
-        listed = self._image.get("libraries", []) if self._image else []
-        wanted = [one for one in listed if not path or path in (one.get("by") or ())]
-        if not wanted:
-            yield LibraryRow(" ", "muted", "none is told", "")
-        for one in sorted(wanted, key=lambda one: (bool(one.get("found")), str(one.get("needed")))):
-            yield from self._library(one)
+    def _library_rows(self, path: str, depth: int = 0, chain: str = "") -> Iterator[LibraryRow]:
+        """What a file needs, and what is opened under that; without a path all libraries that are told of."""
+        listed: list[dict[str, Any]] = self._image.get("libraries", []) if self._image else []
+        wanted = [one for one in listed if not path or path in map(posixpath.normpath, one.get("by") or ())]
+        for one in sorted(wanted, key=lambda one: (_library_kind(one), str(one.get("needed")))):
+            row = self._library(one, depth, chain)
+            yield row
+            if row.is_open and row.path and depth < DEEPEST:
+                yield from self._library_rows(row.path, depth + 1, row.folds)
+            elif row.is_open:
+                for number, place in enumerate(one.get("searched") or (), 1):
+                    yield LibraryRow(depth + 1, str(number), "muted", clean(str(place)), "")
 
-    def _library(self, one: dict[str, Any]) -> Iterable[LibraryRow]:
+    def _library(self, one: dict[str, Any], depth: int, chain: str) -> LibraryRow:
         name = clean(str(one.get("needed", "")))
         provider = clean(str(one.get("provider") or ""))
+        key = f"{chain}/{name}"
+        how = clean(str(one.get("how") or one.get("kind") or ""))
+        is_open = key in self._open
         if one.get("found"):
-            yield LibraryRow("✓", "success", name, clean(str(one["found"])))
-            return
-        if "driver" in provider:
-            yield LibraryRow("◆", "note", name, f"from the {provider} at start")
-            return
-        searched = [clean(str(place)) for place in one.get("searched") or ()]
-        says = f"not found; {provider} brings it" if provider else "not found"
-        yield LibraryRow("✗", "error", name, says, folds=name if searched else "")
-        if name in self._open:
-            for number, place in enumerate(searched, 1):
-                yield LibraryRow(str(number), "muted", place, "", deep=True)
+            path = posixpath.normpath(str(one["found"]))
+            needs = any(path in map(posixpath.normpath, other.get("by") or ()) for other in self._image["libraries"])  # type: ignore[index]
+            says = f"{how}: {clean(path)}" if how else clean(path)
+            return LibraryRow(depth, "✓", "success", name, says, key if needs else "", is_open, path)
+        if one.get("kind") == "from-driver":
+            return LibraryRow(depth, "◆", "note", name, how)
+        searched = one.get("searched")
+        if one.get("kind") == "optional":
+            return LibraryRow(depth, "–", "muted", name, how, key if searched else "", is_open)
+        says = f"{how}; {provider} brings it" if provider else how
+        return LibraryRow(depth, "✗", "error", name, says, key if searched else "", is_open)
 
     @on(Rows.Chosen, "#libraries")
     def _library_chosen(self, message: Rows.Chosen) -> None:
@@ -297,29 +414,39 @@ class ImageScreen(AnswerScreen):
 
     @on(Rows.Chosen, "#matrix")
     def _file_chosen(self) -> None:
-        if self._image is None:
-            self.action_choose_image()
-        else:
-            self.show_pane("libraries")
-            self.query_one("#libraries", Rows).focus()
+        self._to("libraries", "libraries")
+
+    @on(Rows.Chosen, "#verdicts")
+    def _verdict_chosen(self) -> None:
+        self._to("matrix-pane", "matrix")
+
+    def _to(self, pane: str, rows: str) -> None:
+        self.show_pane(pane)
+        self.call_after_refresh(self.query_one(f"#{rows}", Rows).focus)
 
     # Narrow screens show one pane at a time
 
+    def _show_panes(self) -> None:
+        """Which panes there are: the beginning, or those of an image."""
+        has_image, narrow = self._image is not None, self.app.size.width < WIDE
+        self.query_one("#intro").display = not has_image
+        self.query_one("#image-tabs").display = has_image and narrow
+        for pane in PANES:
+            self.query_one(f"#{pane}").display = has_image and (not narrow or pane == self._pane)
+        self.query_one("#image-lower").display = has_image and (not narrow or self._pane in ("libraries", "found"))
+        self._draw_tabs()
+
     def show_pane(self, name: str) -> None:
         self._pane = name
-        narrow = self.app.size.width < WIDE
-        for pane in PANES:
-            self.query_one(f"#{pane}").display = not narrow or pane == name
-        self.query_one("#image-lower").display = not narrow or name != "matrix-pane"
-        if narrow and self.is_current:
-            self.query_one("#matrix" if name == "matrix-pane" else f"#{name}", Rows).focus()
-        self._draw_tabs()
+        self._show_panes()
+        if self.is_current:
+            self.call_after_refresh(self.focus_first)
 
     def _draw_tabs(self) -> None:
         count = len(self.answer.diagnoses) if self.answer else 0
         named = {**PANES, "found": f"Findings {count}" if count else "Findings"}
         words = [f"▐{says}▌" if pane == self._pane else f" {says} " for pane, says in named.items()]
-        self.query_one("#image-tabs", Static).update(" " + "  ".join(words) + "   tab: next")
+        self.query_one("#image-tabs", Static).update(" " + " ".join(words) + "  tab: next")
 
     def key_tab(self, event: events.Key) -> None:
         self._next_pane(event, 1)
@@ -328,7 +455,7 @@ class ImageScreen(AnswerScreen):
         self._next_pane(event, -1)
 
     def _next_pane(self, event: events.Key, by: int) -> None:
-        if self.app.size.width < WIDE:
+        if self.app.size.width < WIDE and self._image is not None:
             event.prevent_default()
             event.stop()
             names = list(PANES)
@@ -340,32 +467,63 @@ class ImageScreen(AnswerScreen):
         self._words = text.lower()
         if self._image is not None:
             self._draw_matrix()
+            self._draw_libraries()
 
     def focus_first(self) -> None:
-        self.query_one("#matrix", Rows).focus()
+        if self._image is None:
+            name = "intro"
+        elif self.app.size.width >= WIDE:
+            name = "verdicts"
+        else:
+            name = "matrix" if self._pane == "matrix-pane" else self._pane
+        self.query_one(f"#{name}", Rows).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("all_libraries", "copy_row", "file"):
+        if action in ("all_libraries", "copy_row", "file", "filter"):
             return True if self._image is not None else None
+        if action == "forget_gpu":
+            return True if self._gpus else None
+        if action == "again":
+            return True if self._reference else None
         return super().check_action(action, parameters)
 
     def action_choose_image(self) -> None:
-        from doctor.tui.path_dialog import TextDialog
-
-        ask = TextDialog("Inspect an image", "trainer:2.3, archive://FILE, oci-dir://DIR, fs://DIR", self._reference)
+        hint = "trainer:2.3, container://trainer, archive://FILE, oci-dir://DIR, fs://DIR"
+        known = [(name, size_words(size)) for name, size in self._images]
+        ask = ChooseDialog("Inspect an image", hint, known, is_free=True)
         self.app.push_screen(ask, lambda text: self.inspect(text) if text else None)
+        if self.app.ready:
+            self._list_images()
+
+    def action_again(self) -> None:
+        self.inspect(self._reference)
 
     def action_what_if(self) -> None:
         if self.app.ready:
-            self.app.push_screen(GpuDialog(self.app.doctor.gpus()), self._add_gpu)
+            known = [(name, target) for target, name in self.app.doctor.gpus()]
+            ask = ChooseDialog("Will it run on …", "a name or a target: H100, sm_90, gfx942", known)
+            self.app.push_screen(ask, self._add_gpu)
 
-    def _add_gpu(self, target: str | None) -> None:
-        if target and target not in self._gpus:
-            self._gpus.append(target)
-            if self._reference:
-                self.inspect(self._reference)
-            else:
-                self.app.say(f"{target} will be asked about; i chooses an image.")
+    def _add_gpu(self, name: str | None) -> None:
+        if name and name not in self._gpus:
+            self._gpus.append(name)
+            self._judge()
+            if not self._reference:
+                self.app.say(f"{name} will be asked about; i chooses an image.")
+
+    def action_forget_gpu(self) -> None:
+        at = self.query_one("#verdicts", Rows).cursor
+        name = str(self._verdicts[at].get("name")) if at < len(self._verdicts) else ""
+        self._gpus.remove(name if name in self._gpus else self._gpus[-1])
+        self._judge()
+
+    def action_back(self) -> None:
+        if self._reading:
+            self.app.jobs.stop("image")
+            self._reading, self._problem = False, "It was stopped; layers that were read are kept."
+            self._draw()
+        else:
+            super().action_back()
 
     def action_all_libraries(self) -> None:
         self._all = not self._all
@@ -376,11 +534,45 @@ class ImageScreen(AnswerScreen):
         if at < len(self._files):
             file = self._files[at]
             path = str(file.get("file", ""))
-            cells = [f"{one['gpu']}: {cell(one, path)[0].strip()}" for one in self._verdicts]
+            cells = [f"{clean(str(one['gpu']))}: {cell(one, path)[0].strip()}" for one in self._verdicts]
             self.app.copy_out("\t".join([clean(path), carried(file), *cells]))
 
     def action_file(self, by: int) -> None:
         self.query_one("#matrix", Rows).cursor += by
+
+
+def _bar(progress: ImageProgress | None) -> Iterator[Any]:
+    """How far it is, in amounts."""
+    if progress is None:
+        return
+    words = f"{clean(progress.what)}   {size_words(progress.done)}"
+    if progress.total:
+        full = min(BAR, BAR * progress.done // progress.total)
+        words = f"{'━' * full}{'─' * (BAR - full)}   {words} of {size_words(progress.total)}"
+    yield note(words)
+
+
+def _image_line(one: tuple[str, int], width: int) -> Row:
+    return ((f" {cut(cut_middle(clean(one[0]), width - 16), width - 14)} ", "strong"), (size_words(one[1]), "muted"))
+
+
+def _base(path: str) -> str:
+    """The file's name; of a whole folder of kernels the folder's."""
+    return path.rpartition("/")[2] if not path.endswith("/*") else "/".join(path.split("/")[-2:])
+
+
+def _short_name(verdict: dict[str, Any], width: int) -> str:
+    name = clean(str(verdict.get("name") or verdict["gpu"]))
+    for brand in BRANDS:
+        name = name.removeprefix(brand) if len(name) > width else name
+    return cut_middle(name, width)
+
+
+def _library_kind(one: dict[str, Any]) -> int:
+    """Missing first, then what the driver brings, then what is found, then what nobody misses."""
+    if one.get("found"):
+        return 2
+    return {"from-driver": 1, "optional": 3}.get(str(one.get("kind")), 0)
 
 
 def carried(file: dict[str, Any]) -> str:
@@ -398,7 +590,7 @@ def cell(verdict: dict[str, Any], path: str) -> tuple[str, str]:
     files: Sequence[dict[str, Any]] = verdict.get("files") or ()
     found = next((one for one in files if one.get("file") == path), None)
     runs = str(found.get("runs")) if found else "unknown"
-    mark, style = RUNS.get(runs, RUNS["unknown"])
+    mark, _, style = RUNS.get(runs, RUNS["unknown"])
     by = clean(str(found.get("by") or "")) if found else ""
     words = {
         "yes": f"code {by}",
@@ -411,59 +603,10 @@ def cell(verdict: dict[str, Any], path: str) -> tuple[str, str]:
 
 
 def _library_line(row: LibraryRow, width: int) -> Row:
-    if row.deep:
-        return (("   │  ", "muted"), (f"{row.mark}  {row.text}", "muted"))
-    fold = "▶" if row.folds else " "
+    fold = ("▼" if row.is_open else "▶") if row.folds else " "
+    indent = "  " * row.depth
+    if not row.says:
+        text = cut_middle(row.text, width - len(indent) - 6)
+        return ((f" {indent}{fold} ", "accent"), (f"{row.mark} ", row.style), (text, "muted"))
     name = cut(cut_middle(row.text, 27), 28)
-    return ((f" {fold} ", "accent"), (f"{row.mark} ", row.style), (name, ""), (row.says, "muted"))
-
-
-class GpuDialog(ModalScreen["str | None"]):
-    """Which GPU to ask about."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", id="dialog.cancel-it")]
-
-    def __init__(self, gpus: Sequence[tuple[str, str]]) -> None:
-        super().__init__()
-        self._known = list(gpus)
-        self._fitting = self._known
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog tall") as box:
-            box.border_title = "Will it run on …"
-            yield Input(id="gpu", placeholder="a name or a target: H100, sm_90, gfx942")
-            yield Rows(id="gpus", title="GPUs")
-            yield Static(" ↓ to the list   enter choose   esc leave", classes="hint", markup=False)
-
-    def on_mount(self) -> None:
-        self._list()
-        self.query_one("#gpu", Input).focus()
-
-    def _list(self) -> None:
-        def row(one: tuple[str, str], width: int) -> Row:
-            return ((f" {cut(clean(one[0]), 12)}", "accent"), (clean(one[1]), ""))
-
-        self.query_one("#gpus", Rows).show(Lines(self._fitting, row), cursor=0)
-
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        words = event.value.lower().split()
-        self._fitting = [one for one in self._known if all(word in f"{one[0]} {one[1]}".lower() for word in words)]
-        self._list()
-
-    def key_down(self, event: events.Key) -> None:
-        if self.query_one("#gpu").has_focus:
-            event.stop()
-            self.query_one("#gpus", Rows).focus()
-
-    def key_enter(self) -> None:
-        self._choose()
-
-    @on(Input.Submitted)
-    def _choose(self) -> None:
-        at = self.query_one("#gpus", Rows).cursor
-        if at < len(self._fitting):
-            self.dismiss(self._fitting[at][0])
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+    return ((f" {indent}{fold} ", "accent"), (f"{row.mark} ", row.style), (name, ""), (row.says, "muted"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 from textual import events
+from textual.binding import ActiveBinding, Binding
 from textual.content import Content
 from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widgets import Input, Static, TextArea
 
+FIRST = ("choose", "copy_commands", "copy_reply")
 ALWAYS = ("help", "quit")
 SHORT_SIGNS = ("slash", "question_mark", "plus", "colon", "left_square_bracket", "right_square_bracket")
 SHORT = {"escape": "esc", "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]"}
@@ -34,7 +36,14 @@ class KeyLine(Static):
         words: list[tuple[str, str, bool, str]] = []
         last: list[tuple[str, str, bool, str]] = []
         seen: set[str] = set()
-        for key, active in self.screen.active_bindings.items():
+        own = {one.id for one in type(self.screen).__dict__.get("BINDINGS", ()) if isinstance(one, Binding)}
+
+        def order(item: tuple[str, ActiveBinding]) -> int:
+            """What all screens do first; then what this one alone does; then the rest."""
+            binding = item[1].binding
+            return 0 if binding.action in FIRST else 1 if binding.id in own and binding.action != "back" else 2
+
+        for key, active in sorted(self.screen.active_bindings.items(), key=order):
             binding = active.binding
             if not binding.show or binding.action in seen or self._is_typed(key):
                 continue

@@ -88,7 +88,7 @@ class KnowledgeScreen(SectionScreen):
             if not rows or rows[-1].area != entry.area:
                 rows.append(EntryRow(entry.area))
             rows.append(EntryRow(entry.area, entry))
-        self._list(rows, f"{len(entries)} entries")
+        self._list(rows, f"all {len(entries)}")
 
     def _list(self, rows: list[EntryRow], says: str) -> None:
         self._rows = rows
@@ -137,7 +137,8 @@ class KnowledgeScreen(SectionScreen):
         if self._shown:
             self._history.append(self._shown.id)
         if not any(row.entry and row.entry.id == fault for row in self._rows):
-            self.query_one("#search", Input).value = ""
+            with self.prevent(Input.Changed):
+                self.query_one("#search", Input).value = ""
             self._list_all()
         at = next(n for n, row in enumerate(self._rows) if row.entry and row.entry.id == fault)
         self.query_one("#entries", Rows).cursor = at

@@ -38,6 +38,20 @@ def cut_middle(text: str, width: int) -> str:
     return set_cell_size(text, width - 1 - tail) + "…" + text[-tail:]
 
 
+def split_cells(text: str, width: int) -> list[str]:
+    """The line in pieces of at most `width` cells, broken anywhere. Never empty."""
+    if text.isascii():
+        return [text[at : at + width] for at in range(0, max(1, len(text)), width)]
+    pieces, piece, used = [], "", 0
+    for char in text:
+        size = cell_len(char)
+        if used + size > width:
+            pieces.append(piece)
+            piece, used = "", 0
+        piece, used = piece + char, used + size
+    return [*pieces, piece]
+
+
 def wrap(text: str, width: int) -> list[str]:
     """The line in pieces of at most `width` cells, broken at spaces where there are any. Never empty."""
     width = max(width, 4)
@@ -82,3 +96,11 @@ def _items(paragraph: str) -> list[str]:
         else:
             items.append(words)
     return items
+
+
+def size_words(size: int) -> str:
+    """Bytes as a person says them."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"

@@ -22,7 +22,7 @@ from doctor.report import Report
 from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import cards, command, note, prose
 from doctor.tui.jobs import Post
-from doctor.tui.literal import LONGEST, clean
+from doctor.tui.literal import LONGEST, clean, size_words, split_cells
 from doctor.tui.log_text import LogText
 from doctor.tui.messages import LogExplained, LogRead, Sought
 from doctor.tui.rows import Row, Rows
@@ -30,12 +30,17 @@ from doctor.tui.signs import SIGNS
 
 TYPING_SECONDS = 0.3
 FOLLOWING_SECONDS = 1.0
+FOLLOWED_SECONDS = 0.2
 EDITED = 2 << 20
 """Bytes of a log that may be edited in place."""
 EDITED_LINES = 20_000
-WRAPPED = 200_000
+WRAPPED = 100_000
 """Lines of a log that may be shown wrapped."""
-EMPTY = "Paste a log here, or ctrl+o for a file.\nEverything stays on this machine."
+EMPTY = (
+    "Paste a log here, or ctrl+o for a file.\n"
+    "To follow a container's log: t on it in the Overview.\n"
+    "Everything stays on this machine."
+)
 
 
 class LogInput(TextArea):
@@ -75,7 +80,9 @@ class LogView:
         if not self._wrap:
             return None
         room = max(10, width - self._gutter)
-        return [max(1, -(-min(length, LONGEST) // room)) for length in self._log.lengths()]
+        sizes = self._log.widths()[: self._count]
+        rows = [1 if size <= room else -(-min(size, LONGEST) // room) for size in sizes]
+        return rows + [1] * (self._count - len(rows))  # should the log have been cut since
 
     def rows(self, index: int, width: int) -> Sequence[Row]:
         text = clean(self._log.line(index))
@@ -88,8 +95,7 @@ class LogView:
         style = "strong" if sign else ""
         if not self._wrap:
             return ((*head, *self._marked(text, style)),)
-        room = max(10, width - self._gutter)
-        pieces = [text[at : at + room] for at in range(0, max(1, len(text)), room)]
+        pieces = split_cells(text, max(10, width - self._gutter))
         first = (*head, *self._marked(pieces[0], style))
         more = [((" " * self._gutter, ""), *self._marked(piece, style)) for piece in pieces[1:]]
         return [first, *more]
@@ -256,7 +262,7 @@ class LogScreen(AnswerScreen):
                     if stop.is_set():
                         return
                     log.append(piece)
-                    if time.monotonic() - told > 0.1:
+                    if time.monotonic() - told > FOLLOWED_SECONDS:
                         told = time.monotonic()
                         post(LogRead(len(log), log.size, log.size, False))
             finally:
@@ -343,7 +349,7 @@ class LogScreen(AnswerScreen):
             found.show(cards([prose(clean(error))]), cursor=0)
         elif report is None:
             found.title = "Diagnosis"
-            found.show(cards([note("It starts by itself.")]), cursor=0)
+            found.show(cards([note("It starts by itself, as you type or paste.")]), cursor=0)
         else:
             found.title = "Nothing found"
             says = f"None of the {self.app.entries} known faults shows in this text."
@@ -445,11 +451,3 @@ class LogScreen(AnswerScreen):
     @on(Rows.Chosen, "#surer")
     def _surer_chosen(self) -> None:
         self.action_copy_commands()
-
-
-def size_words(size: int) -> str:
-    """Bytes as a person says them."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"

@@ -6,9 +6,10 @@ import io
 import os
 import re
 import threading
+from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from doctor.errors import UsageError
@@ -23,6 +24,8 @@ DECODED = 64 << 20
 FOLLOWED = 16 << 20
 """Bytes of a growing log that are kept; the older half goes when there are more."""
 SOUGHT = 2000
+SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\r(?=\n)")
+"""What is not shown, in most logs that have such: colours, and the end of a Windows line."""
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
@@ -39,6 +42,10 @@ class LogText:
         self._counts = [0]
         """Line ends before each block."""
         self._ends: OrderedDict[int, list[int]] = OrderedDict()
+        self._lock = threading.RLock()
+        """A followed log grows in a thread while its lines are drawn."""
+        self._widths, self._measured = array("L", [0]), 0
+        """Cells of the lines that were measured, the last one unfinished; and bytes of all these."""
 
     @classmethod
     def of_text(cls, text: str, name: str) -> LogText:
@@ -70,10 +77,8 @@ class LogText:
 
     def __len__(self) -> int:
         """Lines counted so far; an unfinished last line is one too."""
-        if self.indexed == 0:
-            return 0
-        ends = self._counts[-1]
-        return ends + (self.read(self.indexed - 1, 1) != b"\n")
+        with self._lock:
+            return self._counts[-1] + (self.indexed > 0 and self.read(self.indexed - 1, 1) != b"\n")
 
     def read(self, offset: int, size: int) -> bytes:
         if self._descriptor < 0:
@@ -86,29 +91,32 @@ class LogText:
     def index(self, stop: threading.Event | None = None, told: Callable[[int], None] | None = None) -> None:
         """Count the lines that are not counted yet; tells the bytes done."""
         while self.indexed < self.size and not (stop and stop.is_set()):
-            at = self.indexed - self.indexed % BLOCK
-            data = self.read(at, BLOCK)
-            if at + len(data) <= self.indexed:
-                break
-            if at != self.indexed:  # the last block has grown: count it again
-                self._counts.pop()
-                self._ends.pop(at // BLOCK, None)
-            before = self._counts[at // BLOCK]
-            self._counts.append(before + data.count(b"\n"))
-            self.indexed = at + len(data)
+            with self._lock:
+                at = self.indexed - self.indexed % BLOCK
+                data = self.read(at, BLOCK)
+                if at + len(data) <= self.indexed:
+                    break
+                if at != self.indexed:  # the last block has grown: count it again
+                    self._counts.pop()
+                    self._ends.pop(at // BLOCK, None)
+                before = self._counts[at // BLOCK]
+                self._counts.append(before + data.count(b"\n"))
+                self.indexed = at + len(data)
             if told and (at // BLOCK) % 64 == 0:
                 told(self.indexed)
 
     def append(self, data: bytes) -> None:
         """More of a growing log; the oldest goes when there is too much."""
-        self._data += data.replace(b"\r\n", b"\n")
-        if len(self._data) > FOLLOWED:
-            cut = self._data.find(b"\n", len(self._data) - FOLLOWED // 2) + 1
-            del self._data[:cut]
-            self.indexed, self._counts = 0, [0]
-            self._ends.clear()
-        self.size = len(self._data)
-        self.index()
+        with self._lock:
+            self._data += data.replace(b"\r\n", b"\n")
+            if len(self._data) > FOLLOWED:
+                cut = self._data.find(b"\n", len(self._data) - FOLLOWED // 2) + 1
+                del self._data[:cut]
+                self.indexed, self._counts = 0, [0]
+                self._ends.clear()
+                self._widths, self._measured = array("L", [0]), 0
+            self.size = len(self._data)
+            self.index()
 
     def start(self, number: int) -> int:
         """Offset of a line, counted from 0."""
@@ -132,23 +140,23 @@ class LogText:
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 0; of a very long one the beginning."""
-        data = self.read(self.start(number), LONGEST * 4)
+        with self._lock:
+            data = self.read(self.start(number), LONGEST * 4)
         return data.partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")[:LONGEST]
 
     def text(self) -> str:
         return self.read(0, self.size).decode("utf-8", "replace")
 
-    def lengths(self) -> list[int]:
-        """Bytes of each line: a wrapped view needs to know how many rows each has."""
-        found = []
-        begin = 0
-        for offset in range(0, self.indexed, BLOCK):
-            for end in re.finditer(b"\n", self.read(offset, BLOCK)):
-                found.append(offset + end.start() - begin)
-                begin = offset + end.start() + 1
-        if begin < self.indexed:
-            found.append(self.indexed - begin)
-        return found
+    def widths(self) -> Sequence[int]:
+        """Cells that each line needs at most: a wrapped view must know how many rows it has. Reads only what is new."""
+        with self._lock:
+            while self._measured < self.indexed:
+                data = self.read(self._measured, min(16 * BLOCK, self.indexed - self._measured))
+                first, *others = map(len, _shown(data).split(b"\n"))
+                self._widths[-1] += first  # the line that was not finished
+                self._widths.extend(others)
+                self._measured += len(data)
+            return self._widths[: len(self)]
 
     def stream(self, stop: threading.Event) -> Stream:
         return Stream(self, stop)
@@ -203,3 +211,10 @@ class Stream(io.RawIOBase):
         data = self._log.read(self._at, self._log.size - self._at if size < 0 else size)
         self._at += len(data)
         return data
+
+
+def _shown(data: bytes) -> bytes:
+    """The bytes without what is not shown, tabs as wide as they are drawn."""
+    if b"\x1b" in data or b"\r" in data:
+        data = SEQUENCE.sub(b"", data)
+    return data.replace(b"\t", b"    ") if b"\t" in data else data

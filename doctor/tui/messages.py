@@ -10,10 +10,10 @@ from textual.message import Message
 if TYPE_CHECKING:
     from doctor.check import Check
     from doctor.engine import Event
+    from doctor.image.record import Contents
     from doctor.knowledge import Entry
     from doctor.live import LiveEvent
     from doctor.report import Report
-    from doctor.snapshot import Snapshot
 
 
 @dataclass
@@ -78,17 +78,28 @@ class EntriesFound(Message):
 
 
 @dataclass
-class ImageInspected(Message):
-    """An image was read, or could not be."""
+class ImagesListed(Message):
+    """The engine's images: (reference, bytes)."""
 
-    report: Report | None
-    error: str = ""
+    images: tuple[tuple[str, int], ...]
 
 
 @dataclass
-class RecordingOpened(Message):
-    """A snapshot was read, or could not be."""
+class ImageProgress(Message):
+    """So much of an image is read; `total` 0: not known."""
 
-    name: str
-    snapshot: Snapshot | None
+    what: str
+    done: int
+    total: int
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ImageProgress)
+
+
+@dataclass
+class ImageInspected(Message):
+    """An image was read, or could not be."""
+
+    contents: Contents | None
+    report: Report | None
     error: str = ""

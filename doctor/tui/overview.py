@@ -17,14 +17,16 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
+from doctor.text import plain
 from doctor.tui.answer import WIDE, AnswerScreen
 from doctor.tui.blocks import Block, cards, gap, labelled, note, prose, title
 from doctor.tui.jobs import Post, iterate
-from doctor.tui.literal import clean, cut, cut_middle, wrap
+from doctor.tui.literal import clean, cut, cut_middle
 from doctor.tui.machine import machine_of
 from doctor.tui.messages import EngineTold, Examined
-from doctor.tui.rows import Cards, Lines, Row, Rows
+from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.signs import SIGNS
+from doctor.version import __version__
 
 if TYPE_CHECKING:
     from doctor.check import Check
@@ -36,15 +38,19 @@ if TYPE_CHECKING:
 Shown = Literal["all", "problems", "skipped"]
 NEXT_SHOWN: dict[Shown, Shown] = {"all": "problems", "problems": "skipped", "skipped": "all"}
 AGE_SECONDS = 30.0
+AREAS = ("container", "image", "here", "engine", "toolkit", "driver", "cuda", "amd", "devices", "wsl", "kubernetes")
+"""In the order of the list: what is nearest to the container first; areas that are not here stand last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Something to examine."""
 
-    kind: Literal["container", "host", "paste"]
+    kind: Literal["container", "host", "paste", "silence"]
     container: FailedContainer | None = None
     cause: CauseFound | None = None
+    reason: str = ""
+    """Why the engine tells of no containers."""
 
     @property
     def id(self) -> str:
@@ -62,6 +68,11 @@ class CheckRow:
     """Areas that must have been looked at first."""
     state: str = "waiting"
     seen: str = ""
+    report: str = ""
+    """Of a check that crashed, what its authors need."""
+
+
+HOST, PASTE = Subject("host"), Subject("paste")
 
 
 class OverviewScreen(AnswerScreen):
@@ -79,6 +90,8 @@ class OverviewScreen(AnswerScreen):
                 tooltip="Write a redacted snapshot to send to someone"),
         Binding("t", "follow", "Follow log", id="container.follow-log", show=False,
                 tooltip="Read this container's log as it grows"),
+        Binding("i", "image", "Its image", id="container.inspect-image", show=False,
+                tooltip="Inspect this container's image: which GPUs it runs on"),
         Binding("left_square_bracket", "other(-1)", "Previous finding", id="finding.go-previous", key_display="[",
                 show=False),
         Binding("right_square_bracket", "other(1)", "Next finding", id="finding.go-next", key_display="]", show=False),
@@ -88,10 +101,12 @@ class OverviewScreen(AnswerScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._subjects: list[Subject] = [Subject("host"), Subject("paste")]
+        self._containers: list[Subject] = []
+        self._silence: list[Subject] = []
         self._causes: dict[str, CauseFound] = {}
-        self._touched = False
-        self._examined: Subject = self._subjects[0]
+        self._chosen = ""
+        """Where a person's hand put the cursor; it stays there whatever comes above."""
+        self._examined = HOST
         self._checks: list[CheckRow] = []
         self._shown: Shown = "all"
         self._words = ""
@@ -120,9 +135,8 @@ class OverviewScreen(AnswerScreen):
 
     def _ready(self, ready: bool) -> None:
         if ready:
-            self._examined = Subject("host")
-            self._subjects = [Subject("host"), Subject("paste")]
-            self._examine(self._examined)
+            self._containers, self._silence = [], []
+            self._examine(HOST)
             self.app.jobs.start("watch", self, self._watch)
 
     def _watch(self, post: Post, stop: threading.Event) -> None:
@@ -137,30 +151,30 @@ class OverviewScreen(AnswerScreen):
         pane = self.query_one("#subjects", Rows)
         event = message.event
         if isinstance(event, EngineSilent):
-            pane.say(clean(event.reason))
-            return
-        if isinstance(event, CauseFound):
+            self._silence = [Subject("silence", reason=event.reason)]
+            pane.say("containers: not known")
+        elif isinstance(event, CauseFound):
             self._causes[event.id] = event
-        if isinstance(event, ContainersListed):
-            failed = len(event.failed)
-            pane.say(f"{failed} of {event.total} containers failed" if failed else f"none of {event.total} failed")
-            made = [Subject("container", one) for one in event.failed]
+        elif isinstance(event, ContainersListed):
+            self._silence = []
+            pane.say(failed_words(len(event.failed), event.total))
+            self._containers = [Subject("container", one) for one in event.failed]
             listed = {one.id for one in event.failed}
             self._causes = {name: cause for name, cause in self._causes.items() if name in listed}
-            self._subjects = [*made, Subject("host"), Subject("paste")]
         self._list_subjects()
+
+    @property
+    def _subjects(self) -> list[Subject]:
+        """What the list shows, in its order."""
+        boxes = [replace(one, cause=self._causes.get(one.id)) for one in self._containers]
+        return [*boxes, HOST, PASTE, *self._silence]
 
     def _list_subjects(self) -> None:
         pane = self.query_one("#subjects", Rows)
-        before = self._shown_subjects()[pane.cursor].id if self._touched and len(pane.model) else ""
-        self._subjects = [replace(one, cause=self._causes.get(one.id)) for one in self._subjects]
-        shown = self._shown_subjects()
-        at = next((n for n, one in enumerate(shown) if one.id == before), 0)
-        self._quiet_cursor = at
+        shown = self._subjects
+        at = next((n for n, one in enumerate(shown) if one.id == self._chosen), 0)
+        pane.styles.height = max(5, len(shown) + 2)
         pane.show(Lines(shown, self._subject_row), cursor=at)
-
-    def _shown_subjects(self) -> list[Subject]:
-        return self._subjects
 
     def _subject_row(self, one: Subject, width: int) -> Row:
         here = "▶" if one.id == self._examined.id else " "
@@ -168,13 +182,14 @@ class OverviewScreen(AnswerScreen):
             name, says = {
                 "host": ("This host", "run all checks on this machine"),
                 "paste": ("Paste a log", "or ctrl+o for a file: no machine needed"),
+                "silence": ("Containers?", clean(one.reason)),
                 "container": ("", ""),
             }[one.kind]
             return ((f" {here} ", "accent"), (cut(name, 20), "strong"), (says, "muted"))
         box = one.container
         age = age_words(self.app.doctor.now() - box.ended) if box.ended and self.app.ready else ""
-        code = "" if box.exit_code is None else f"exit {box.exit_code}"
-        ended = f"{box.state}" if box.state != "exited" else code
+        code = "" if box.exit_code is None else str(box.exit_code)
+        ended = {"exited": f"exit {code}", "killed": f"killed, {code}", "restarting": f"restarts, {code}"}
         cause = one.cause
         if cause is None:
             says, style = "…", "muted"
@@ -186,20 +201,23 @@ class OverviewScreen(AnswerScreen):
         row: list[tuple[str, str]] = [(f" {here} ", "accent"), (cut(clean(box.name), 19) + " ", "strong")]
         if width >= 96:
             row.append((cut(cut_middle(clean(box.image), 23), 24), ""))
-        row += [(cut(age, 7), "muted"), (cut(ended, 14), "")]
+        row += [(cut(age, 7), "muted"), (cut(ended.get(box.state, box.state), 15), "")]
         return (*row, (clean(says), style))
 
     @on(Rows.Moved, "#subjects")
     def _subject_moved(self, message: Rows.Moved) -> None:
-        if message.rows.has_focus and message.index != self._quiet_cursor:
-            self._touched = True
+        shown = self._subjects
+        if message.rows.has_focus and message.index < len(shown) and (self._chosen or message.index):
+            self._chosen = shown[message.index].id
 
     @on(Rows.Chosen, "#subjects")
     def _subject_chosen(self, message: Rows.Chosen) -> None:
-        self._touched = True
         one = self._subjects[message.index]
+        self._chosen = one.id
         if one.kind == "paste":
             self.app.switch_mode("log")
+        elif one.kind == "silence":
+            self.app.open_entry("container-engine-unreachable")
         else:
             self._examine(one)
 
@@ -210,7 +228,7 @@ class OverviewScreen(AnswerScreen):
         self.answer = self._snapshot = None
         self._looking = set()
         self._examining = True
-        self._checks = sorted(map(check_row, self.app.doctor.checks()), key=lambda row: (row.area, row.id))
+        self._checks = sorted(map(check_row, self.app.doctor.checks()), key=place_in_list)
         self.query_one("#subjects", Rows).refresh()
         self._list_checks()
         self._show_answer()
@@ -227,7 +245,7 @@ class OverviewScreen(AnswerScreen):
         self._list_checks()
 
     def _take(self, event: Event) -> None:
-        from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady
+        from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady, SoFar
         from doctor.facts import parse
 
         if isinstance(event, ProbeStarted):
@@ -236,8 +254,10 @@ class OverviewScreen(AnswerScreen):
             self._looking.discard(event.area)
         elif isinstance(event, CheckFinished):
             self._checks = [_with(row, event.outcome) if row.id == event.outcome.check else row for row in self._checks]
-            if event.outcome.state == "found":
-                self._show_answer()
+        elif isinstance(event, SoFar):
+            self.answer, self._snapshot = event.report, event.snapshot
+            self._show_answer()
+            self.refresh_bindings()
         elif isinstance(event, ReportReady):
             self._examining = False
             self._looking = set()
@@ -302,16 +322,16 @@ class OverviewScreen(AnswerScreen):
     @on(Rows.Chosen, "#checks")
     def _check_chosen(self, message: Rows.Chosen) -> None:
         rows = self._visible()
-        if message.index >= len(rows) or self.answer is None:
+        if message.index >= len(rows):
             return
         row = rows[message.index]
         faults = next((one.faults for one in self.app.doctor.checks() if one.id == row.id), ())
-        for position, item in enumerate(self.answer.diagnoses):
+        for position, item in enumerate(self.answer.diagnoses if self.answer else ()):
             if item.finding.fault in faults and row.state == "found":
                 self.open_finding(position)
                 return
         if row.state == "crashed":
-            self.app.copy_out(f"{row.id}\n{row.seen}")
+            self.app.copy_out(row.report)
         elif faults:
             self.app.open_entry(faults[0])
 
@@ -320,13 +340,12 @@ class OverviewScreen(AnswerScreen):
     def _show_answer(self) -> None:
         found, fix = self.query_one("#found", Rows), self.query_one("#fix", Rows)
         report = self.answer
-        if report is None:
-            rows = [row for row in self._checks if row.state == "found"]
-            found.title = "Diagnosis so far"
-            found.show(Cards(rows, _so_far_card))
-            fix.show(cards([note("The fix stands here when all has been looked at.")] if rows else [note("…")]))
-        elif report.diagnoses or report.set_aside:
-            self.show_findings(report)
+        if report and (report.diagnoses or report.set_aside):
+            self.show_findings(report, so_far=self._examining)
+        elif report is None or self._examining:
+            found.title, fix.title = "Diagnosis so far", "First fix"
+            found.show(cards([note("Nothing found yet.")]), cursor=0)
+            fix.show(cards([note("The commands stand here.")]), cursor=0)
         else:
             partly = "Nothing found in what could be looked at" if report.not_examined else "Nothing found"
             found.title = partly if report.verdict == "none" else "Too little could be examined"
@@ -342,12 +361,13 @@ class OverviewScreen(AnswerScreen):
     def _nothing(self, report: Report) -> Iterable[Block]:
         crashed = [one for one in report.outcomes if one.state == "crashed"]
         if crashed:
-            yield title("A check crashed: this is our fault, not your machine's.")
+            yield title("A check crashed: this is our fault, not your machine's. The others ran.")
         for one in crashed:
             rows = [((f"   # {one.check}: {clean((one.reason or '').strip().rpartition(chr(10))[2])}", "error"),)]
-            yield Block(lambda width, rows=rows: rows, commands=(f"{one.check}\n{one.reason}",))  # type: ignore[misc]
+            yield Block(lambda width, rows=rows: rows, commands=(_crash(one),))  # type: ignore[misc]
         if crashed:
-            yield note("y here copies what to report. The other checks ran.")
+            yield note("Enter on its row in the list of checks copies what to report.")
+            yield gap()
         yield note(_counts(self._checks) + (". f shows them." if self._checks else "."))
         yield from _not_looked_at(report)
 
@@ -358,8 +378,9 @@ class OverviewScreen(AnswerScreen):
 
     def _next_steps(self, report: Report) -> Iterable[Block]:
         yield title("Still useful here" if self.app.machine.has_no_gpu else "If a container still fails")
-        yield prose(f"2  Paste its log: {self.app.entries} known faults are looked for.")
-        yield prose("3  Inspect an image against any GPU: d chooses a device.")
+        whose = "a log from the machine that fails" if self.app.machine.has_no_gpu else "its log"
+        yield prose(f"2  Paste {whose}: {self.app.entries} known faults are looked for.")
+        yield prose("3  Inspect an image: will it run on this GPU, or on any other?")
         yield prose("4  Work through a folder of tickets.")
         yield prose(f"5  Read the {self.app.entries} entries.")
         for row in report.notes:
@@ -370,6 +391,8 @@ class OverviewScreen(AnswerScreen):
         if action in ("again", "follow") and self.app.recording:
             return None
         if action == "save" and self._snapshot is None:
+            return None
+        if action in ("follow", "image") and self._container is None:
             return None
         return super().check_action(action, parameters)
 
@@ -386,13 +409,24 @@ class OverviewScreen(AnswerScreen):
     def action_follow(self) -> None:
         from doctor.tui.log import LogScreen
 
-        one = self._subjects[self.query_one("#subjects", Rows).cursor]
-        if one.container is None:
-            self.app.say("Put the cursor on a container to follow its log.")
-            return
+        box = self._container
         self.app.switch_mode("log")
-        if isinstance(self.app.screen, LogScreen):
-            self.app.screen.call_later(self.app.screen.follow, one.container.name)
+        if box and isinstance(self.app.screen, LogScreen):
+            self.app.screen.call_later(self.app.screen.follow, box.name)
+
+    def action_image(self) -> None:
+        from doctor.tui.image import ImageScreen
+
+        box = self._container
+        self.app.switch_mode("image")
+        if box and isinstance(self.app.screen, ImageScreen):
+            self.app.screen.call_later(self.app.screen.inspect, box.image)
+
+    @property
+    def _container(self) -> FailedContainer | None:
+        """The one under the cursor."""
+        shown, at = self._subjects, self.query_one("#subjects", Rows).cursor
+        return shown[at].container if at < len(shown) else None
 
     def action_open_file(self) -> None:
         from doctor.tui.path_dialog import PathDialog
@@ -429,16 +463,26 @@ def check_row(one: Check) -> CheckRow:
 def _with(row: CheckRow, outcome: Outcome) -> CheckRow:
     seen = outcome.reason if outcome.state in ("skipped", "crashed") else outcome.says
     if outcome.state == "crashed":
-        seen = (seen or "").strip().rpartition("\n")[2]
+        last = (seen or "").strip().rpartition("\n")[2]
+        return replace(row, state="crashed", seen=clean(last), report=_crash(outcome))
     return replace(row, state=outcome.state, seen=clean(seen or ""))
 
 
-def _so_far_card(row: CheckRow, width: int) -> list[Row]:
-    sign = SIGNS["error"]
-    pieces = wrap(f"not so: {clean(row.title)}", width - 11)
-    first: Row = ((" ", ""), (sign.text, sign.style), (f"  {pieces[0]}", "strong"))
-    rows: list[Row] = [first, *(((f"         {piece}", "strong"),) for piece in pieces[1:])]
-    return rows + [((f"         {piece}", "muted"),) for piece in wrap(row.seen, width - 10)]
+def _crash(outcome: Outcome) -> str:
+    """What to report of a check that crashed: nothing of the machine's own but the traceback."""
+    return plain(f"gpu-doctor {__version__}, check {outcome.check}\n{(outcome.reason or '').strip()}")
+
+
+def place_in_list(row: CheckRow) -> tuple[int, str, str]:
+    """Where a check stands; it never moves."""
+    return (AREAS.index(row.area) if row.area in AREAS else len(AREAS), row.area, row.id)
+
+
+def failed_words(failed: int, total: int) -> str:
+    """`2 of 17 containers failed`."""
+    if not total:
+        return "no containers"
+    return f"{failed or 'none'} of {total} container{'s' if total > 1 else ''} failed"
 
 
 def _not_looked_at(report: Report) -> Iterable[Block]:

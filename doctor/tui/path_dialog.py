@@ -77,27 +77,3 @@ class PathDialog(ModalScreen["Path | None"]):
 
     def action_cancel(self) -> None:
         self.dismiss(None)
-
-
-class TextDialog(ModalScreen["str | None"]):
-    """A line of text, or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", id="dialog.cancel-it")]
-
-    def __init__(self, title: str, hint: str, value: str = "") -> None:
-        super().__init__()
-        self._asks = title
-        self._hint = hint
-        self._value = value
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as box:
-            box.border_title = clean(self._asks)
-            yield Input(self._value, id="text", placeholder=self._hint)
-
-    @on(Input.Submitted)
-    def _typed(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() or None)
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)

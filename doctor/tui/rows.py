@@ -316,9 +316,15 @@ class Rows(ScrollView, can_focus=True):
         start = self.place(index)[0]
         rows = self._model.rows(index, self._pane_width or width)
         row = rows[y - start] if y - start < len(rows) else ()
+        is_plain = False
         if self._has_cursor and index == self.cursor:
             base = self.get_component_rich_style("rows--cursor" if self.has_focus else "rows--cursor-blurred")
-        segments = [Segment(text, base + self._style(name) if name else base) for text, name in row if text]
+            is_plain = bool(base.reverse)  # colours of its own would be turned round too, each piece another
+        segments = [
+            Segment(text, base + (self._style(name).without_color if is_plain else self._style(name)) if name else base)
+            for text, name in row
+            if text
+        ]
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             segments = _selected(segments, span, self._style("selection"))

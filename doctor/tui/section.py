@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from doctor.snapshot import Snapshot
     from doctor.tui.app import DoctorApp
 
-TOO_SMALL = "Too small to read: widen to 80 × 24, or use `gpu-doctor check`."
+TOO_SMALL = "Too small to read: widen to 80 × 24, or leave with ctrl+q and use: gpu-doctor check"
 
 
 class SectionScreen(Screen[None]):

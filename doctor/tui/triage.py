@@ -22,17 +22,16 @@ from textual.widgets import Static, TextArea
 from doctor.diagnose import Diagnosis
 from doctor.errors import UsageError
 from doctor.report import Report
-from doctor.tui.blocks import SURE_WORDS, Block, cards, gap, note, prose, quote, title
+from doctor.tui.blocks import SURE_WORDS, Block, cards, command, gap, note, prose, quote, title
 from doctor.tui.jobs import Post
-from doctor.tui.literal import clean, cut, cut_middle, wrap
-from doctor.tui.log import size_words
+from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
 from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.section import SectionScreen
 from doctor.tui.signs import SIGNS
 from doctor.tui.tickets import (
     ALL,
     NOTHING,
-    UNREADABLE,
+    UNREAD,
     UNSURE,
     Group,
     State,
@@ -40,12 +39,13 @@ from doctor.tui.tickets import (
     groups,
     load_states,
     read,
-    reply,
     save_states,
 )
 
 BATCH_SECONDS = 0.2
-GROUP_WORDS = {UNSURE: "unsure", NOTHING: "nothing found", UNREADABLE: "not readable", ALL: "all"}
+ALSO_CELLS = 16
+"""Where there is less room, a ticket's further faults stand in its report alone."""
+GROUP_WORDS = {UNSURE: "unsure", NOTHING: "nothing found", UNREAD: "not read", ALL: "all"}
 
 
 @dataclass
@@ -62,16 +62,19 @@ class TriageScreen(SectionScreen):
 
     SECTION = "triage"
     HELP_TEXT = (
-        "Open a folder of logs and snapshots with ctrl+o. Each cause on the left holds its tickets. y copies a drafted "
-        "reply, enter edits it first; a and u note how far it is, in triage.toml inside the folder."
+        "Open a folder of logs, snapshots, mails or archives with ctrl+o. Each cause on the left holds its tickets. "
+        "y copies a drafted reply, enter edits it first; a and u note how far it is, in triage.toml inside the folder. "
+        "e writes the marked tickets as gpu-doctor triage does."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", id="triage.mark-ticket", tooltip="Mark this ticket"),
         Binding("y", "copy_reply", "Copy reply", id="triage.copy-reply", tooltip="Copy the drafted reply"),
+        Binding("space", "mark", "Mark", id="triage.mark-ticket", tooltip="Mark this ticket"),
         Binding("a", "state('answered')", "Answered", id="triage.note-answered", tooltip="Note it answered, or open"),
         Binding("u", "state('unsure')", "Unsure", id="triage.note-unsure", tooltip="Note it unsure, or open"),
         Binding("c", "next_cause", "Cause", id="triage.next-cause", tooltip="The next cause"),
         Binding("e", "export", "Export", id="report.export-file", tooltip="Write the marked reports, or this one"),
+        Binding("ctrl+a", "mark_all", "Mark all", id="triage.mark-all", show=False,
+                tooltip="Mark all that are shown, or none"),
         Binding("ctrl+o", "open_folder", "Open folder", id="triage.open-folder", key_display="^o",
                 tooltip="Choose a folder of tickets"),
         Binding("r,ctrl+r", "again", "Read again", id="triage.read-again", show=False, tooltip="Read the folder again"),
@@ -121,7 +124,11 @@ class TriageScreen(SectionScreen):
         """Read a folder of tickets in a job; they appear as they are read."""
         self._folder = folder
         self._tickets, self._marked, self._cause = [], set(), ALL
-        self._states = load_states(folder)
+        try:
+            self._states = load_states(folder)
+        except UsageError as error:
+            self._states = {}
+            self.app.say(str(error), severity="error")
         self._reading = True
 
         def work(post: Post, stop: threading.Event) -> None:
@@ -170,50 +177,56 @@ class TriageScreen(SectionScreen):
                 cards(
                     [
                         title("No tickets. ctrl+o chooses a folder."),
-                        prose("A ticket is a log, a text file or a recorded snapshot; a sub-folder is one ticket."),
+                        prose(
+                            "A ticket is a log, a mail, a recorded snapshot or a support bundle; archives are looked "
+                            "into, and a sub-folder is one ticket."
+                        ),
                         gap(),
+                        note("Nothing is sent, and nothing written but triage.toml: how far each answer is."),
                         note("The same without the app:"),
-                        note("gpu-doctor triage DIR"),
+                        command("gpu-doctor triage DIR", hint=False),
                     ]
                 )
             )
-            self.query_one("#ticket", Rows).show(cards([note("The drafted reply stands here.")]))
+            self.query_one("#ticket").display = False
             return
+        self.query_one("#ticket").display = True
         words = self._words.lower()
         self._visible = [
             one
             for one in self._tickets
-            if self._cause in (ALL, one.cause) and words in f"{one.name} {one.cause} {' '.join(one.also)}".lower()
+            if self._cause in (ALL, one.cause) and words in " ".join((one.name, one.cause, *one.answer.also)).lower()
         ]
         pane = self.query_one("#tickets", Rows)
         pane.title = f"Tickets · {GROUP_WORDS.get(self._cause, self._cause)}"
         pane.say(f"{len(self._visible):,} shown · {len(self._marked):,} marked")
         pane.show(Lines(self._visible, self._ticket_row))
-        counts = dict.fromkeys(("diagnosed", "unsure", "nothing found", "not readable"), 0)
+        counts = dict.fromkeys(("diagnosed", "unsure", "nothing found", "not read"), 0)
         for group in self._groups:
             name = GROUP_WORDS.get(group.cause, "diagnosed")
             if name in counts:
                 counts[name] += group.count
         told = "   ".join(f"{count:,} {name}" for name, count in counts.items() if count)
         more = "   reading …" if self._reading else ""
-        head.update(f" {cut_middle(clean(str(self._folder)), 40)}   {len(self._tickets):,} tickets   {told}{more}")
+        named = cut_middle(clean(str(self._folder)), 40 if self.app.size.width >= 100 else 16)
+        head.update(cut(f" {named}   {len(self._tickets):,} tickets   {told}{more}", self.app.size.width))
         self._draw_ticket()
 
     def _group_row(self, group: Group, width: int) -> Row:
-        sign = {UNSURE: "unsure", NOTHING: "none", UNREADABLE: "crashed", ALL: "none"}.get(group.cause, group.severity)
+        sign = {UNSURE: "unsure", NOTHING: "none", UNREAD: "unsure", ALL: "none"}.get(group.cause, group.severity)
         mark = SIGNS[sign]
         name = GROUP_WORDS.get(group.cause, group.cause)
         shown = " " if group.cause == ALL else mark.mark
         return (
-            (f" {group.count:>5,}  ", "strong"),
+            (f" {group.count:>5,} ", "strong"),
             (f"{shown} ", mark.style),
-            (cut_middle(clean(name), width - 11), ""),
+            (cut_middle(clean(name), width - 10), ""),
         )
 
     def _ticket_row(self, ticket: Ticket, width: int) -> Row:
         box = "[x]" if ticket.name in self._marked else "[ ]"
         item = ticket.first
-        sure = SURE_WORDS[item.finding.sure] if item else "unreadable" if ticket.report is None else "nothing"
+        sure = SURE_WORDS[item.finding.sure] if item else "not read" if ticket.cause == UNREAD else "nothing"
         state = self._states.get(ticket.name, "open")
         named = cut_middle(clean(ticket.name), 24)
         row: list[tuple[str, str]] = [(f" {box} ", "accent" if box == "[x]" else "muted"), (cut(named, 25), "")]
@@ -221,12 +234,13 @@ class TriageScreen(SectionScreen):
             when = time.strftime("%m-%d %H:%M", time.gmtime(ticket.received)) if ticket.received else ""
             row.append((cut(when, 13), "muted"))
         row += [(cut(sure, 11), "" if item else "muted"), (cut(state, 9), "success" if state == "answered" else "")]
-        if self._cause == ALL:
-            row.append((clean(item.finding.fault), SIGNS[item.severity].style) if item else ("", ""))
+        if self._cause == ALL and item:
+            row.append((clean(item.finding.fault), SIGNS[item.severity].style))
         elif width >= 76:
-            row.append((cut(f"{ticket.kind} {size_words(ticket.size)}", 19), "muted"))
-        also = ", ".join(ticket.also)
-        return (*row, (f" also {clean(also)}" if also else "", "muted"))
+            row.append((cut(f"{ticket.report.kind} {size_words(ticket.size)}", 19), "muted"))
+        room = width - sum(len(text) for text, _ in row)
+        also = clean(", ".join(ticket.answer.also))
+        return (*row, (f"  also {also}", "muted")) if also and room > ALSO_CELLS else row
 
     @on(Rows.Moved, "#causes")
     def _cause_moved(self, message: Rows.Moved) -> None:
@@ -270,6 +284,8 @@ class TriageScreen(SectionScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("mark", "copy_reply", "state"):
             return True if self.ticket else None
+        if action == "mark_all":
+            return True if self._visible else None
         if action == "export":
             return True if self._marked or self.report else None
         return super().check_action(action, parameters)
@@ -283,22 +299,27 @@ class TriageScreen(SectionScreen):
             pane.say(f"{len(self._visible):,} shown · {len(self._marked):,} marked")
             pane.cursor += 1
 
+    def action_mark_all(self) -> None:
+        names = {one.name for one in self._visible}
+        self._marked = self._marked - names if names <= self._marked else self._marked | names
+        self._draw_tickets()
+
     def action_state(self, state: State) -> None:
         """Of the marked tickets, or this one; a second time takes it back."""
         if self._folder is None or self.ticket is None:
             return
         names = self._marked or {self.ticket.name}
         undo = all(self._states.get(name) == state for name in names)
-        self._states.update(dict.fromkeys(names, "open" if undo else state))
+        changed: dict[str, State] = dict.fromkeys(names, "open" if undo else state)
         try:
-            save_states(self._folder, self._states)
+            self._states = save_states(self._folder, changed)
         except UsageError as error:
             self.app.say(str(error), severity="error")
         self.query_one("#tickets", Rows).refresh()
 
     def action_copy_reply(self) -> None:
         if self.ticket:
-            self.app.copy_out(reply(self.ticket))
+            self.app.copy_out(self.ticket.reply)
 
     def action_next_cause(self) -> None:
         names = [group.cause for group in self._groups]
@@ -310,10 +331,10 @@ class TriageScreen(SectionScreen):
     def action_export(self) -> None:
         from doctor.tui.export import ExportDialog
 
-        marked = [one.report for one in self._tickets if one.name in self._marked and one.report]
+        marked = [one.report for one in self._tickets if one.name in self._marked]
         reports = marked or ([self.report] if self.report else [])
         if reports:
-            self.app.push_screen(ExportDialog(*reports))
+            self.app.push_screen(ExportDialog(*reports, name="tickets" if len(reports) > 1 else ""))
 
     def action_open_folder(self) -> None:
         from doctor.tui.path_dialog import PathDialog
@@ -333,22 +354,19 @@ class TriageScreen(SectionScreen):
 
 def _ticket_blocks(ticket: Ticket) -> Iterable[Block]:
     item = ticket.first
-    if ticket.report is None:
-        yield prose(ticket.problem)
-        return
-    yield title(item.title if item else "No known fault shows in it")
+    yield title(ticket.answer.title)
     if item:
         for one in item.finding.evidence[:2]:
             yield quote(one.text + (f"   line {one.line}" if one.line else ""))
     yield gap()
     yield note("Reply, a draft")
-    for line in reply(ticket).split("\n"):
+    for line in ticket.reply.split("\n"):
         yield Block(partial(_reply_rows, line))
 
 
 def _reply_rows(line: str, width: int) -> list[Row]:
     if line.startswith("    "):
-        return [((f"   {line}", "command"),)]
+        return [((f"       {piece}", "command"),) for piece in wrap(line[4:], width - 8)]
     return [((f"   {piece}", ""),) for piece in wrap(line, width - 4)]
 
 
@@ -367,8 +385,8 @@ class ReplyDialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall") as box:
             box.border_title = "Reply"
-            yield TextArea(reply(self._of), id="reply", soft_wrap=True, classes="pane")
-            yield Static(" ctrl+y copies it   esc leaves; nothing is sent", classes="hint", markup=False)
+            yield TextArea(self._of.reply, id="reply", soft_wrap=True, classes="pane")
+            yield Static("ctrl+y copies it   esc leaves; nothing is sent", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#reply", TextArea).focus()

@@ -85,14 +85,6 @@ def where_it_runs(options: argparse.Namespace, base: Base, patterns: Patterns) -
     return here, driver or own
 
 
-def inspect(reference: str, gpus: Sequence[str], base: Base, patterns: Patterns) -> Report:
-    """The report on one image for named GPUs, or this machine's where none is named. Raises UsageError."""
-    asked, driver = [gpu_named(text) for text in gpus], ""
-    if not asked:
-        asked, driver = of_this_machine(base, patterns)
-    return examined(reference, asked, driver, own_platform(), base, None)
-
-
 def examined(
     reference: str,
     asked: Sequence[Gpu],
@@ -111,13 +103,15 @@ def examined(
     return report_on(contents, asked, driver, base)
 
 
-def report_on(contents: Contents, asked: Sequence[Gpu], driver: str, base: Base) -> Report:
-    """The report out of what is in an image."""
-    verdicts = [judge(contents, gpu, driver or None) for gpu in asked]
+def report_on(
+    contents: Contents, asked: Sequence[Gpu], driver: str, base: Base, elsewhere: Sequence[Gpu] = ()
+) -> Report:
+    """The report out of what is in an image. Of GPUs `elsewhere` the driver is not known."""
+    verdicts = [judge(contents, gpu, driver or None) for gpu in asked] + [judge(contents, gpu) for gpu in elsewhere]
     found = [derive(finding) for finding in findings(contents, verdicts, driver or None)]
     diagnoses = diagnose(found, base)
     notes = [*base.errors]
-    if not asked:
+    if not verdicts:
         notes.append("no GPU was named and this machine shows none: add --gpu NAME to ask whether it runs there")
     return Report(
         kind="image",

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its debugging port: open a page, type, evaluate, take a picture."""
+"""A headless Chromium, driven through its debugging port: open a page, type, evaluate, take a picture; and what it opens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import contextlib
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,52 @@ async def _port(path: Path) -> int:
             return int(path.read_text().split()[0])
         await asyncio.sleep(0.05)
     raise AssertionError("the browser did not start")
+
+
+SERVED = f"""
+import sys
+from doctor.tui.web import DoctorServer
+from doctor.verbs.serve import _free_port
+made = DoctorServer("localhost", _free_port("localhost", 0))
+made.command = sys.executable + " {Path(__file__).parent / "served.py"}"
+made.serve()
+"""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """A server whose app shows the recorded machine; the address that it prints to open."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVED], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    try:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def opened(page: Page, address: str, path: Path) -> bytes:
+    """The picture of the first screen; from then on the terminal of the page gets the keys."""
+    await page("Page.enable")
+    await page("Page.navigate", url=address)
+    for _ in range(300):
+        if "-first-byte" in (await page.evaluate("document.body ? document.body.className : ''") or ""):
+            break
+        await asyncio.sleep(0.1)
+    await page.click(900, 8)  # into the top line
+    return await steady(page, path)
+
+
+async def steady(page: Page, path: Path) -> bytes:
+    """The picture once it no longer changes."""
+    before, same = b"", 0
+    for _ in range(120):
+        await asyncio.sleep(0.25)
+        now = await page.picture(path)
+        same = same + 1 if now == before else 0
+        if same >= 4 and len(now) > 10_000:
+            return now
+        before = now
+    raise AssertionError("the page never comes to rest")

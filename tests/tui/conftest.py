@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 for name in list(os.environ):
     if name.startswith(("TEXTUAL", "GPU_DOCTOR_")) or name in (
         "NO_COLOR",
@@ -16,3 +18,9 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def a_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the app leaves for its person must not come to the one who runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from doctor.check import Check
 from doctor.diagnose import diagnose
-from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady
+from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady, SoFar
 from doctor.errors import UsageError
 from doctor.finding import Evidence, Finding
+from doctor.image.examination import Cancelled, Progress
+from doctor.image.record import Contents
 from doctor.knowledge import Base, parse_entry
 from doctor.live import CauseFound, ContainersListed, Doctor, EngineSilent, FailedContainer, LiveEvent
 from doctor.report import Corrected, Outcome, Report
@@ -84,7 +87,7 @@ CHECKS = (
     check("no_xid", "driver", "The kernel log has no Xid errors", "host"),
     check("nodes_present", "devices", "The GPU device nodes are there", "devices"),
     check("mig_agrees", "devices", "MIG agrees with the request", "devices"),
-    check("engine_answers", "engine", "The container engine answers", "engine"),
+    check("engine_answers", "engine", "The container engine answers", "engine", faults=["container-engine-unreachable"]),
     check("runtime_registered", "engine", "The NVIDIA runtime is registered", "engine"),
     check("survives_reload", "engine", "GPUs survive a reload of systemd", "engine"),
     check("requests_gpu", "container", "The container asks for the GPUs that its program needs", "container"),
@@ -189,6 +192,7 @@ class Recorded(Doctor):
         recording: str = "",
         log: Sequence[bytes] = (),
         images: dict[str, Report] | None = None,
+        hold_image: bool = False,
     ) -> None:
         super().__init__(base)
         self._events = events
@@ -199,6 +203,9 @@ class Recorded(Doctor):
         self.recording = recording
         self._log = log
         self._images = images or {}
+        self._hold_image = hold_image
+        self.gpus_asked: tuple[str, ...] = ()
+        self.images_read: list[str] = []
         self.asked: list[str | None] = []
         self.holding = False
 
@@ -227,10 +234,25 @@ class Recorded(Doctor):
     def follow(self, container: str) -> Pieces:
         return Pieces(self._log)
 
-    def image(self, reference: str, gpus: Sequence[str]) -> Report:
+    def images(self) -> list[tuple[str, int]]:
+        return [(name, 9_800_000_000) for name in self._images] + [("vllm/vllm-openai:v0.6.3", 9_120_000_000)]
+
+    def read_image(self, reference: str, tell: Callable[[Progress], None], stop: threading.Event) -> Contents:
+        self.images_read.append(reference)
+        if self._hold_image and not self.go.is_set():
+            tell(Progress("layer 3 of 11", 4_100_000_000, 9_800_000_000))
+            self.holding = True
+            self.go.wait(20)
+            self.holding = False
+            if stop.is_set():
+                raise Cancelled
         if reference not in self._images:
             raise UsageError(f"there is no image {reference!r} on this machine")
-        return self._images[reference]
+        return reference  # type: ignore[return-value]
+
+    def judge_image(self, contents: Contents, gpus: Sequence[str]) -> Report:
+        self.gpus_asked = tuple(gpus)
+        return self._images[str(contents)]
 
     def gpus(self) -> list[tuple[str, str]]:
         return [("sm_80", "A100"), ("sm_90", "H100"), ("sm_120", "GeForce RTX 5090"), ("gfx942", "Instinct MI300X")]
@@ -251,13 +273,14 @@ AREAS = (("host", "the kernel"), ("devices", "device nodes"), ("engine", "the co
 
 
 def told(made: Report, seen: Snapshot) -> Iterator[Event]:
-    """The events of a run that ends in this report."""
+    """The events of a run that ends in this report; what it found is told as soon as the driver was looked at."""
     yield from (ProbeStarted(area, says) for area, says in AREAS)
     order = ("host", "devices", "engine")
     areas = {"driver": "host", "devices": "devices"}
     for area in order:
         yield ProbeFinished(area, 3, 0.1)
         yield from (CheckFinished(one) for one in made.outcomes if areas.get(one.area, "engine") == area)
+        yield SoFar(replace(made, diagnoses=made.diagnoses[:1]), seen)
     yield ReportReady(made, seen)
 
 
@@ -299,13 +322,24 @@ def crashed(container: str | None) -> Iterator[Event]:
     yield from told(report([], outcomes(libraries_resolve=("crashed", words))), snapshot())
 
 
+UNREACHABLE = Finding(
+    "container-engine-unreachable",
+    (
+        Evidence("engine", "docker:connect unix:///var/run/docker.sock", "permission denied", None,
+                 "the socket belongs to group docker, and you are not in it"),
+    ),
+    {"socket": "/var/run/docker.sock"},
+)  # fmt: skip
+
+
 def denied(container: str | None) -> Iterator[Event]:
     why = "docker:connect unix:///var/run/docker.sock: permission denied"
-    skipped = {one.id: ("skipped", f"needs engine: {why}") for one in CHECKS if one.area == "engine"}
+    states = {one.id: ("skipped", f"needs engine: {why}") for one in CHECKS if one.area == "engine"}
+    states["engine_answers"] = ("found", "permission denied")
     seen = snapshot(uid=1000)
     readings = {key: one for key, one in seen.readings.items() if not key.startswith("docker:")}
-    made = report([], outcomes(**skipped), not_examined=(f"engine: {why}",))
+    made = report([UNREACHABLE], outcomes(**states), not_examined=(f"engine: {why}",))
     yield from told(made, Snapshot(TAKEN, "0.1.0", Target(), readings))
 
 
-SILENT = (EngineSilent("permission denied; the socket belongs to group docker"),)
+SILENT = (EngineSilent("Permission denied: its socket belongs to group docker"),)

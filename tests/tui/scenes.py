@@ -22,6 +22,8 @@ from doctor.finding import Evidence, Finding
 from doctor.report import Report
 from doctor.tui import knowledge, log
 from doctor.tui.app import DoctorApp
+from doctor.tui.messages import ImagesListed
+from doctor.tui.rows import Rows
 
 Step = str | Callable[[DoctorApp, Pilot[Any]], Awaitable[None]]
 WIDE, NARROW = (120, 40), (80, 24)
@@ -57,7 +59,7 @@ async def settle(app: DoctorApp, pilot: Pilot[Any]) -> None:
     while quiet < 6 and loop.time() < end:
         await asyncio.sleep(0.005)
         held = isinstance(app._doctor, Recorded) and app._doctor.holding
-        working = app._doctor is None or app.jobs.busy(*(("examine",) if held else ()))
+        working = app._doctor is None or app.jobs.busy(*(("examine", "image") if held else ()))
         quiet = 0 if working or has_messages(app) else quiet + 1
     for widget in app.screen.query(Input):
         widget.cursor_blink = False
@@ -185,58 +187,99 @@ async def inspect_image(app: DoctorApp, pilot: Pilot[Any]) -> None:
     app.screen.inspect("acme/trainer:2.3")  # type: ignore[attr-defined]
 
 
+async def ask_about(app: DoctorApp, pilot: Pilot[Any]) -> None:
+    for name in ("GeForce RTX 5090", "Instinct MI300X"):
+        app.screen._add_gpu(name)  # type: ignore[attr-defined]
+        await settle(app, pilot)
+
+
+async def unfold(app: DoctorApp, pilot: Pilot[Any]) -> None:
+    """Open what can be opened in the tree of libraries."""
+    pane = app.screen.query_one("#libraries", Rows)
+    if not pane.display:
+        return
+    pane.focus()
+    for row in (0, 5):
+        pane.cursor = row
+        await pilot.press("enter")
+        await settle(app, pilot)
+
+
+async def no_images(app: DoctorApp, pilot: Pilot[Any]) -> None:
+    app.screen.post_message(ImagesListed(()))
+
+
 async def inspect_missing(app: DoctorApp, pilot: Pilot[Any]) -> None:
     app.screen.inspect("acme/nothing:1")  # type: ignore[attr-defined]
 
 
 # Doctors
 
+TORCH = "/opt/venv/lib/python3.11/site-packages/torch/lib/"
+CUDNN = "/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib/"
+CODE = {
+    TORCH + "libtorch_cuda.so": ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"],
+    "/usr/local/cuda/lib64/libcublasLt.so.12": ["sm_50", "sm_80", "sm_90", "compute_90"],
+    "/opt/venv/lib/flash_attn_2_cuda.so": ["sm_80", "sm_90"],
+    "/app/custom_ops.so": ["compute_75"],
+    "/opt/venv/lib/onnxruntime/capi/libonnxruntime_providers_cuda.so": ["sm_52", "sm_60", "sm_70", "sm_75", "sm_80"],
+}
+RUN_BY = {
+    "sm_80": ("sm_80", "sm_80", "sm_80", "compute_75", "sm_80"),
+    "sm_120": ("", "compute_90", "", "compute_75", ""),
+    "gfx942": ("vendor",) * 5,
+}
+"""What each of these files runs by on a GPU; empty: by nothing."""
+
+
+def verdict(gpu: str, name: str, runs: str, because: str) -> dict[str, Any]:
+    files = []
+    for file, by in zip(CODE, RUN_BY[gpu], strict=True):
+        kind = "wrong-vendor" if by == "vendor" else "no" if not by else "jit" if by.startswith("compute") else "yes"
+        files.append({"file": file, "runs": kind, "by": by if kind in ("yes", "jit") else None, "because": ""})
+    return {"gpu": gpu, "name": name, "runs": runs, "because": because, "files": files}
+
+
+def library(needed: str, by: str, found: str | None, kind: str, how: str, *searched: str) -> dict[str, Any]:
+    provider = "nvidia-cudnn-cu12" if "cudnn" in needed else None
+    return {"needed": needed, "by": [by], "found": found, "kind": kind, "how": how, "provider": provider,
+            "searched": list(searched)}  # fmt: skip
+
+
 IMAGE = {
     "reference": "acme/trainer:2.3",
     "digest": "sha256:9f1c0d5e7b3a2c4f",
     "platform": "linux/amd64",
     "size": 9_800_000_000,
+    "read_from": "the engine's layer folders",
+    "distribution": "Ubuntu 22.04.5 LTS",
     "stack": "cuda",
+    "why_stack": "by what the files of torch 2.5.1+cu124 link and carry",
     "cuda": "12.4",
+    "cudnn": None,
     "rocm": None,
     "glibc": "2.35",
-    "frameworks": [{"name": "torch", "version": "2.5.1+cu124"}],
+    "musl": None,
+    "frameworks": [{"name": "torch", "version": "2.5.1+cu124", "build": "cuda", "built_for": "12.4"}],
     "code": [
-        {"file": "/opt/venv/lib/torch/lib/libtorch_cuda.so",
-         "cubin": ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"], "ptx": [], "gfx": []},
-        {"file": "/usr/local/cuda/lib64/libcublasLt.so.12", "cubin": ["sm_50", "sm_80", "sm_90"], "ptx": ["compute_90"],
-         "gfx": []},
-        {"file": "/opt/venv/lib/flash_attn_2_cuda.so", "cubin": ["sm_80", "sm_90"], "ptx": [], "gfx": []},
-        {"file": "/app/custom_ops.so", "cubin": [], "ptx": ["compute_75"], "gfx": []},
-        {"file": "/opt/venv/lib/onnxruntime/capi/libonnxruntime_providers_cuda.so",
-         "cubin": ["sm_52", "sm_60", "sm_70", "sm_75", "sm_80"], "ptx": [], "gfx": []},
+        {"file": file, "cubin": [one for one in targets if one.startswith("sm")],
+         "ptx": [one for one in targets if one.startswith("compute")], "gfx": []}
+        for file, targets in CODE.items()
     ],
     "libraries": [
-        {"needed": "libc10_cuda.so", "by": ["/opt/venv/lib/torch/lib/libtorch_cuda.so"],
-         "found": "/opt/venv/lib/torch/lib/libc10_cuda.so", "provider": None, "searched": []},
-        {"needed": "libcudnn.so.9", "by": ["/opt/venv/lib/torch/lib/libtorch_cuda.so"], "found": None,
-         "provider": "nvidia-cudnn-cu12",
-         "searched": ["runpath $ORIGIN: no", "LD_LIBRARY_PATH /usr/local/cuda/lib64: no", "ld.so.cache: no entry"]},
-        {"needed": "libcuda.so.1", "by": ["/opt/venv/lib/torch/lib/libtorch_cuda.so"], "found": None,
-         "provider": "host driver", "searched": []},
-        {"needed": "libc.so.6", "by": ["/opt/venv/lib/torch/lib/libtorch_cuda.so", "/app/custom_ops.so"],
-         "found": "/lib/x86_64-linux-gnu/libc.so.6", "provider": None, "searched": []},
+        library("libc10_cuda.so", TORCH + "libtorch_cuda.so", TORCH + "libc10_cuda.so", "runpath", "runpath $ORIGIN"),
+        library("libcudart.so.12", TORCH + "libc10_cuda.so", "/usr/local/cuda/lib64/libcudart.so.12", "ld.so.cache",
+                "ld.so.cache"),
+        library("libcudnn.so.9", TORCH + "libtorch_cuda.so", None, "missing", "not found",
+                f"{CUDNN}libcudnn.so.9 (no such folder)", "/usr/local/cuda/lib64/libcudnn.so.9 (absent)",
+                "/etc/ld.so.cache (does not list it)"),
+        library("libcuda.so.1", TORCH + "libtorch_cuda.so", None, "from-driver",
+                "from the driver: put in when the container starts"),
     ],
     "verdicts": [
-        {"gpu": "sm_80", "name": "A100", "runs": "yes", "because": "", "files": [
-            {"file": "/opt/venv/lib/torch/lib/libtorch_cuda.so", "runs": "yes", "by": "sm_80"},
-            {"file": "/usr/local/cuda/lib64/libcublasLt.so.12", "runs": "yes", "by": "sm_80"},
-            {"file": "/opt/venv/lib/flash_attn_2_cuda.so", "runs": "yes", "by": "sm_80"},
-            {"file": "/app/custom_ops.so", "runs": "jit", "by": "compute_75"},
-            {"file": "/opt/venv/lib/onnxruntime/capi/libonnxruntime_providers_cuda.so", "runs": "yes", "by": "sm_80"}]},
-        {"gpu": "sm_120", "name": "GeForce RTX 5090", "runs": "no", "because": "", "files": [
-            {"file": "/opt/venv/lib/torch/lib/libtorch_cuda.so", "runs": "no", "by": None},
-            {"file": "/usr/local/cuda/lib64/libcublasLt.so.12", "runs": "jit", "by": "compute_90"},
-            {"file": "/opt/venv/lib/flash_attn_2_cuda.so", "runs": "no", "by": None},
-            {"file": "/app/custom_ops.so", "runs": "jit", "by": "compute_75"},
-            {"file": "/opt/venv/lib/onnxruntime/capi/libonnxruntime_providers_cuda.so", "runs": "no", "by": None}]},
-        {"gpu": "gfx942", "name": "Instinct MI300X", "runs": "wrong-vendor", "because": "", "files": [
-            {"file": "/opt/venv/lib/torch/lib/libtorch_cuda.so", "runs": "wrong-vendor", "by": None}]},
+        verdict("sm_80", "A100 PCIe 80GB", "yes", "libtorch_cuda.so: sm_80 is machine code for 8.0"),
+        verdict("sm_120", "GeForce RTX 5090", "no", "libtorch_cuda.so: the device is 12.0; there is sm_50 to sm_90, no PTX"),
+        verdict("gfx942", "Instinct MI300X", "wrong-vendor", "the image is built for NVIDIA (CUDA) GPUs"),
     ],
 }  # fmt: skip
 
@@ -266,7 +309,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("overview-container", doctor(told.with_container), ["enter"], shows=["container ddp-train", "/dev/shm"]),
     Scene("overview-nothing", doctor(told.healthy, watched=()), shows=["Nothing found", "Not looked"]),
     Scene("overview-no-gpu", doctor(told.no_gpu, watched=(), host="laptop"), shows=["no GPU", "Not looked"]),
-    Scene("overview-denied", silent, shows=["permission denied", "not root"]),
+    Scene("overview-denied", silent, shows=["group docker", "not root", "usermod"]),
     Scene("overview-crashed", doctor(told.crashed, watched=()), shows=["BUG", "KeyError"]),
     Scene("overview-replay", doctor(recording="acme-4711.json, taken 2026-11-20"), shows=["REPLAY acme-4711.json"]),
     Scene("finding", doctor(), [*TO_FOUND, "enter"], shows=["sudo reboot", "1 of 2"]),
@@ -275,16 +318,21 @@ SCENES: tuple[Scene, ...] = (
     Scene("raw", doctor(), [*TO_FOUND, "enter", "v"], shows=["Raw reading", "NVRM version"]),
     Scene("log-empty", doctor(), ["2"], shows=["Paste a log here"]),
     Scene("log", doctor(), [paste], shows=["NCCL ran out of /dev/shm", "set aside"]),
-    Scene("image-empty", doctor(), ["3"], shows=["No image chosen"]),
-    Scene("image", doctor(), ["3", inspect_image], shows=["libtorch_cuda.so", "PTX 90", "none"]),
-    Scene("image-libraries", doctor(), ["3", inspect_image, "tab"], shows=["libcudnn.so.9"], sizes=["narrow"]),
+    Scene("image-empty", doctor(), ["3"], shows=["Which image?", "vllm/vllm-openai:v0.6.3"]),
+    Scene("image-none", lambda: Recorded(told.mismatch), ["3", no_images], shows=["No image chosen"], sizes=["narrow"]),
+    Scene("image-reading", doctor(hold_image=True), ["3", inspect_image], shows=["4.1 GB of 9.8 GB", "esc stops"]),
+    Scene("image", doctor(), ["3", inspect_image, ask_about, unfold], shows=["RTX 5090", "fails", "what if"]),
+    Scene("image-code", doctor(), ["3", inspect_image, ask_about, "tab"], shows=["libtorch_cuda.so", "PTX 90", "none"],
+          sizes=["narrow"]),
+    Scene("image-libraries", doctor(), ["3", inspect_image, "tab", "tab", unfold], sizes=["narrow"],
+          shows=["libcudnn.so.9", "no such folder", "runpath $ORIGIN"]),
     Scene("image-missing", doctor(), ["3", inspect_missing], shows=["cannot be read"], sizes=["narrow"]),
     Scene("image-what-if", doctor(), ["3", "d"], shows=["H100"], sizes=["wide"]),
     Scene("triage-empty", doctor(), ["4"], shows=["No tickets"]),
     Scene("triage", doctor(), ["4", open_tickets, "space", "j"], shows=["ACME-4713", "week-47"]),
     Scene("knowledge", doctor(), ["5"], shows=["nccl-shared-memory"]),
     Scene("knowledge-search", doctor(), ["5", "slash", type_in("cudnn"), "enter"], shows=["lib-cudnn-missing"]),
-    Scene("knowledge-entry", doctor(), ["5", "enter"], shows=["--shm-size=8g"], sizes=["narrow"]),
+    Scene("knowledge-entry", doctor(), ["5", "enter"], shows=["usermod"], sizes=["narrow"]),
     Scene("help", doctor(), ["question_mark"], shows=["Copy the commands of this fix"]),
     Scene("palette", doctor(), ["colon", type_in("cudnn")], shows=["knowledge: lib-cudnn-missing"], sizes=["wide"]),
     Scene("export", doctor(), ["e"], shows=["markdown"], sizes=["narrow"]),
@@ -292,7 +340,12 @@ SCENES: tuple[Scene, ...] = (
     Scene("too-small", doctor(), size=(50, 12), shows=["gpu-doctor check"], sizes=["narrow"]),
     Scene("overview-light", doctor(), theme="textual-light", sizes=["wide"], shows=["sudo reboot"]),
     Scene("log-light", doctor(), [paste], theme="textual-light", sizes=["wide"], shows=["set aside"]),
-    Scene("image-light", doctor(), ["3", inspect_image], theme="textual-light", sizes=["wide"], shows=["PTX 90"]),
+    Scene("image-light", doctor(), ["3", inspect_image, ask_about], theme="textual-light", sizes=["wide"],
+          shows=["PTX 90"]),
+    Scene("triage-light", doctor(), ["4", open_tickets, "space", "j"], theme="textual-light", sizes=["wide"],
+          shows=["ACME-4713"]),
+    Scene("knowledge-light", doctor(), ["5"], theme="textual-light", sizes=["wide"], shows=["nccl-shared-memory"]),
+    Scene("overview-ansi-light", doctor(), theme="ansi-light", sizes=["narrow"], shows=["FAIL"]),
     Scene("overview-ansi", doctor(), theme="ansi-dark", sizes=["narrow"], shows=["FAIL"]),
     Scene("overview-ascii", doctor(), ascii_only=True, shows=["x FAIL", "sudo reboot"]),
     *(
@@ -302,7 +355,9 @@ SCENES: tuple[Scene, ...] = (
             ("overview-running", doctor(told.mismatch, hold=9), (), ["run"]),
             ("finding", doctor(), (*TO_FOUND, "enter"), ["sudo reboot"]),
             ("log", doctor(), (paste,), ["FAIL"]),
-            ("image", doctor(), ("3", inspect_image), ["none", "PTX"]),
+            ("image", doctor(), ("3", inspect_image, ask_about, "tab"), ["none", "PTX"]),
+            ("export", doctor(), ("e",), ["markdown"]),
+            ("help", doctor(), ("question_mark",), ["Copy the commands"]),
             ("triage", doctor(), ("4", open_tickets, "space"), ["[x]"]),
             ("knowledge", doctor(), ("5",), ["nccl-shared-memory"]),
         )

@@ -114,8 +114,11 @@ async def test_rows_stand_at_once_and_never_change_order() -> None:
     async with running(doctor) as (app, pilot):
         order = [row.id for row in app.screen._checks]  # type: ignore[attr-defined]
         assert len(order) == len(told.CHECKS)
-        assert "running 4 of 12" in screen_text(app)
+        assert "running 3 of 12" in screen_text(app)
         assert "kernel 535.104.05, libraries 550.54.15" in screen_text(app), "what is found shows before the end"
+        assert "Diagnosis so far" in screen_text(app)
+        await pilot.press("y")
+        assert app.clipboard == "sudo reboot", "and its fix can be copied"
         doctor.go.set()
         await settle(app, pilot)
         assert [row.id for row in app.screen._checks] == order  # type: ignore[attr-defined]
@@ -283,7 +286,7 @@ async def test_knowledge_is_found_by_a_pasted_line_and_followed() -> None:
 async def test_a_source_is_copied_over_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
     async with running(Recorded(told.mismatch), "5", "o") as (app, _):
-        assert app.clipboard.startswith("https://docs.nvidia.com/")
+        assert app.clipboard.startswith("https://docs.docker.com/")
 
 
 async def test_tickets_are_marked_answered_and_remembered(tmp_path: Path) -> None:
@@ -293,7 +296,7 @@ async def test_tickets_are_marked_answered_and_remembered(tmp_path: Path) -> Non
         app.screen.open_folder(folder)  # type: ignore[attr-defined]
         await settle(app, pilot)
         text = screen_text(app)
-        assert "9 tickets   6 diagnosed   1 unsure   1 nothing found   1 not readable" in text
+        assert "9 tickets   6 diagnosed   1 unsure   1 nothing found   1 not read" in text
         await play(app, pilot, ["space", "space", "a"])
         assert (folder / "triage.toml").read_text().splitlines()[2:] == [
             '"ACME-4711.log" = "answered"',
@@ -306,23 +309,102 @@ async def test_tickets_are_marked_answered_and_remembered(tmp_path: Path) -> Non
         app.screen.open_folder(folder)  # type: ignore[attr-defined]
         await settle(app, pilot)
         assert screen_text(app).count("answered") == 2
+        assert "9 tickets" in screen_text(app), "the file with the states is no ticket"
 
 
-async def test_an_image_is_asked_about_another_gpu() -> None:
-    class Asked(Recorded):
-        gpus_asked: tuple[str, ...] = ()
+async def test_what_a_colleague_noted_meanwhile_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "week-47"
+    scenes.write_tickets(folder)
+    states = folder / "triage.toml"
+    async with running(Recorded(told.mismatch), "4") as (app, pilot):
+        app.screen.open_folder(folder)  # type: ignore[attr-defined]
+        await settle(app, pilot)
+        states.write_text('[tickets]\n"ACME-4733.log" = "unsure"\n')
+        await play(app, pilot, ["a"])
+        assert states.read_text().splitlines()[2:] == ['"ACME-4711.log" = "answered"', '"ACME-4733.log" = "unsure"']
+        states.write_text("[tickets\n")
+        await play(app, pilot, ["u"])
+        assert "cannot be read" in notices(app)
+        assert states.read_text() == "[tickets\n", "a damaged file is not written over"
 
-        def image(self, reference: str, gpus: Any) -> Any:
-            self.gpus_asked = tuple(gpus)
-            return super().image(reference, gpus)
 
-    doctor = Asked(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
+async def test_all_tickets_are_exported_as_triage_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from doctor.render.desk import FORMATS
+
+    folder = tmp_path / "week-47"
+    scenes.write_tickets(folder)
+    monkeypatch.chdir(tmp_path)
+    async with running(Recorded(told.mismatch), "4") as (app, pilot):
+        app.screen.open_folder(folder)  # type: ignore[attr-defined]
+        await settle(app, pilot)
+        await play(app, pilot, ["ctrl+a"])
+        for form in FORMATS:
+            await play(app, pilot, ["e"])
+            pane = app.screen.query_one("#forms", Rows)
+            pane.cursor = [line.strip() for line in pane.text().splitlines()].index(form)
+            await play(app, pilot, ["enter"])
+    written = {path.suffix: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
+    assert len(written) == len(FORMATS)
+    assert "9 tickets: 6 with a known fault, 1 unsure, 1 nothing found, 1 not read" in written[".txt"]
+    assert len(written[".jsonl"].splitlines()) == 9
+    assert all("ACME-4713" in text for text in written.values())
+
+
+async def test_an_image_is_asked_about_another_gpu_without_reading_it_again() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
     async with running(doctor, "3", scenes.inspect_image, "d", "h", "1", "0", "0", "enter") as (app, pilot):
         await settle(app, pilot)
-        assert doctor.gpus_asked == ("sm_90",)
+        assert doctor.gpus_asked == ("H100",)
+        assert doctor.images_read == ["acme/trainer:2.3"]
         await play(app, pilot, ["c"])
         assert app.clipboard.split("\t")[0].endswith("libtorch_cuda.so")
         assert "sm_120: ✗ none" in app.clipboard
+        await play(app, pilot, ["x"])
+        assert doctor.gpus_asked == ()
+
+
+async def test_an_image_of_the_engine_is_chosen_from_its_list() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
+    async with running(doctor, "3", "enter") as (app, pilot):
+        await settle(app, pilot)
+        assert doctor.images_read == ["acme/trainer:2.3"]
+        assert "Does it run?" in screen_text(app)
+    async with running(doctor, "3", "i", scenes.type_in("archive:///tmp/x.tar"), "enter") as (app, pilot):
+        await settle(app, pilot)
+        assert doctor.images_read[-1] == "archive:///tmp/x.tar"
+        assert "The image cannot be read" in screen_text(app)
+
+
+async def test_reading_an_image_is_stopped_and_read_again() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()}, hold_image=True)
+    async with running(doctor, "3", scenes.inspect_image) as (app, pilot):
+        assert "4.1 GB of 9.8 GB" in screen_text(app)
+        await play(app, pilot, ["escape"])
+        assert "It was stopped" in screen_text(app)
+        doctor.go.set()
+        await play(app, pilot, ["r"])
+        assert "libtorch_cuda.so" in screen_text(app)
+
+
+async def test_the_image_of_a_container_is_one_key_away() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
+    async with running(doctor, "i") as (app, pilot):
+        await settle(app, pilot)
+        assert app.current_mode == "image"
+        assert doctor.images_read == ["acme/trainer:2.3"]
+
+
+async def test_a_library_unfolds_to_what_it_needs_and_where_it_was_looked_for() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
+    async with running(doctor, "3", scenes.inspect_image) as (app, pilot):
+        pane = app.screen.query_one("#libraries", Rows)
+        assert "libcudart.so.12" not in pane.text()
+        await scenes.unfold(app, pilot)
+        lines = pane.text().splitlines()
+        assert lines[1].split()[0] == "1"
+        assert lines[1].endswith("(no such folder)")
+        assert [line.split()[1] for line in lines if "libcudart.so.12" in line] == ["libcudart.so.12"]
+        assert lines.index(next(line for line in lines if "libcudart" in line)) == 6, "under libc10_cuda.so"
 
 
 async def test_a_report_is_exported_in_every_format_and_overwrites_nothing(
@@ -413,13 +495,29 @@ async def test_leaving_does_not_wait_for_an_engine_that_hangs() -> None:
     assert time.monotonic() - started < 15, "the engine would have held it for 20 s"
 
 
-async def test_a_text_beyond_the_clipboard_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_text_beyond_the_clipboard_goes_to_a_file_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     async with running(Recorded(told.mismatch)) as (app, pilot):
         app.copy_out("x" * 70_000)
         await settle(app, pilot)
-        assert (tmp_path / "gpu-doctor-copy.md").read_text() == "x" * 70_000 + "\n"
-        assert str(tmp_path) in notices(app)
+        path = tmp_path / "state" / "gpu-doctor" / "copied.md"
+        assert path.read_text() == "x" * 70_000 + "\n"
+        assert path.stat().st_mode & 0o077 == 0
+        assert str(path) in notices(app)
+        assert app.clipboard == "x" * 70_000
+    assert [one.name for one in tmp_path.iterdir()] == ["state"]
+
+
+async def test_where_no_file_can_be_written_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        app.copy_out("x" * 70_000)
+        await settle(app, pilot)
+        assert "e writes the report to a file of your choice" in notices(app)
 
 
 async def test_a_click_moves_and_a_second_one_opens() -> None:

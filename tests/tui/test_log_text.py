@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from doctor.errors import UsageError
 from doctor.tui import log_text
+from doctor.tui.literal import clean
 from doctor.tui.log_text import LogText
 
 NEVER = threading.Event()
@@ -33,7 +35,8 @@ def test_lines_are_those_of_splitting(lines: list[bytes], ends: bool) -> None:
         wanted = wanted[:-1] if wanted[-1] == b"" else wanted
         assert len(log) == len(wanted)
         assert [log.line(n) for n in range(len(log))] == [line.decode("utf-8", "replace") for line in wanted]
-        assert log.lengths() == [len(line) for line in wanted]
+        needed = [cell_len(clean(line.decode("utf-8", "replace"))) for line in wanted]
+        assert all(width >= cells for width, cells in zip(log.widths(), needed, strict=True))
     finally:
         log_text.BLOCK = block
 
@@ -92,3 +95,25 @@ def test_the_stream_is_what_the_log_holds_and_stops_when_told() -> None:
     stream = log.stream(stop)
     stop.set()
     assert stream.read() == b""
+
+
+def test_widths_are_those_of_what_is_drawn_however_the_log_comes() -> None:
+    text = b"\x1b[32mINFO\x1b[0m step 1\r\n\ttab\n\n" + b"x" * 3000 + b"\nlast"
+    log = LogText("log")
+    for at in range(0, len(text), 7):
+        log.append(text[at : at + 7])
+        log.widths()
+    whole = LogText("log", text)
+    whole.index()
+    assert list(whole.widths()) == [11, 7, 0, 3000, 4]
+    assert list(log.widths())[1:] == [7, 0, 3000, 4]
+
+
+def test_a_log_that_grows_past_its_limit_keeps_its_end_and_its_lines() -> None:
+    log = LogText("log")
+    for n in range(300):
+        log.append(b"".join(b"line %d\n" % (n * 10_000 + k) for k in range(10_000)))
+        log.widths()
+    assert log.size <= log_text.FOLLOWED
+    assert log.line(len(log) - 1) == "line 2999999"
+    assert len(log.widths()) == len(log)

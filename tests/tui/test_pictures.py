@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import scenes
 import textual
 
 PICTURES = Path(__file__).parents[2] / "screenshots"
+sys.path.append(str(PICTURES))
+import render  # noqa: E402
+
 DRAWN_WITH = json.loads((PICTURES / "drawn_with.json").read_text())
 ALL = list(scenes.pictures())
+PNG_OF = {**{name: name for name in render.PNG}, "serve": render.SERVED}
 UPDATE = "look at it, then draw it again: python screenshots/render.py --png"
 
 
@@ -25,8 +31,9 @@ async def test_the_scene_shows_what_it_must_and_looks_like_its_picture(
     assert not missing, f"{missing} not on the screen:\n{text}"
     picture = PICTURES / f"{name}.svg"
     assert picture.is_file(), f"{picture.name} is missing; {UPDATE}"
-    if {"textual": textual.__version__, "rich": version("rich")} != DRAWN_WITH:
-        pytest.skip(f"pictures are drawn with {DRAWN_WITH}; only the words were compared")
+    drawn_with = {name: DRAWN_WITH[name] for name in ("textual", "rich")}
+    if {"textual": textual.__version__, "rich": version("rich")} != drawn_with:
+        pytest.skip(f"pictures are drawn with {drawn_with}; only the words were compared")
     if svg != picture.read_text(encoding="utf-8"):
         (tmp_path / picture.name).write_text(svg, encoding="utf-8")
         pytest.fail(f"{picture.name} is stale (now: {tmp_path / picture.name}); {UPDATE}\n{text}")
@@ -36,10 +43,10 @@ def test_no_picture_is_left_over() -> None:
     assert {path.stem for path in PICTURES.glob("*.svg")} == {name for name, _, _ in ALL}
 
 
-def test_each_picture_of_the_readme_is_drawn_of_a_tested_one() -> None:
-    pngs = {path.stem for path in PICTURES.glob("*.png")} - {"serve"}
-    assert pngs
-    assert pngs <= {name for name, _, _ in ALL}
+def test_each_png_is_drawn_of_the_tested_picture_as_it_is_now() -> None:
+    now = {name: hashlib.sha256((PICTURES / f"{of}.svg").read_bytes()).hexdigest() for name, of in PNG_OF.items()}
+    assert {path.stem for path in PICTURES.glob("*.png")} == set(PNG_OF)
+    assert now == DRAWN_WITH["png"], f"a PNG is stale; {UPDATE}"
 
 
 def test_every_scene_names_what_it_shows() -> None:
