@@ -202,7 +202,8 @@ class Doctor:
 
     def judge_image(self, contents: Contents, gpus: Sequence[str]) -> Report:
         """Whether it runs on this machine's GPUs and on these others, named as `gpus` does. Raises UsageError."""
-        from doctor.verbs.image import gpu_named, report_on
+        from doctor.gpus import gpu_named
+        from doctor.verbs.image import report_on
 
         here, driver = self._own_gpus
         elsewhere = [gpu for name in gpus if (gpu := gpu_named(name)) not in here]

@@ -119,6 +119,7 @@ async def opened(page: Page, address: str, path: Path) -> bytes:
         if "-first-byte" in (await page.evaluate("document.body ? document.body.className : ''") or ""):
             break
         await asyncio.sleep(0.1)
+    await steady(page, path)
     await page.click(900, 8)  # into the top line
     return await steady(page, path)
 
