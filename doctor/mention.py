@@ -27,6 +27,10 @@ MENTION = (
     r"|^\[\s*(?:RUN|OK|PASSED|SKIPPED)\s*\]|::\w.* (?:PASSED|SKIPPED|XFAIL)\b|--- (?:PASS|SKIP): "
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
     r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
+    # tables and lists of errors in a manual, and what a comment says will fail
+    r"|^\s*\|[^|]*`[^`]+`[^|]*\|[^|]+\|?\s*$"
+    r"|^\s*(?:[-*+] |\d+\. )?\*\*(?:[\"'`]|(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger)\b)"
+    r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:fail|crash|die|error|exit) with\b"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
 )
 # Lines that source code and documents are made of.
