@@ -26,7 +26,8 @@ def cubin_target(reader: Reader, elf: ElfFile) -> str:
     """The target, such as `sm_90a`, of the cubin in `reader` whose headers are `elf`. Raises Damaged without one."""
     if elf.abi_version <= _OLD_ABI:
         number = elf.flags & 0xFF
-        suffix = "a" if elf.flags & _OLD_ACCELERATED else ""
+        # CUPTI has cubins for sm_60 with this bit, which cannot mean a suffix there.
+        suffix = "a" if number >= _FIRST_WITH_SUFFIX and elf.flags & _OLD_ACCELERATED else ""
     else:
         number = elf.flags >> 8 & 0xFF
         suffix = _suffix(reader, elf, number)

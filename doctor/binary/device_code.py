@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from doctor.binary import elf, fatbin, magic
 from doctor.binary.elf import ElfFile, Section
 from doctor.binary.reader import Damaged, Part, Problems, Reader, find
-from doctor.binary.record import RELOCATABLE, BinaryFile, Counts, Images, natural
+from doctor.binary.record import CASK, LARGE_DATA, RELOCATABLE, SEGMENT, BinaryFile, Counts, Images, loadable, natural
 
 
 class Depth(enum.Enum):
@@ -31,9 +31,12 @@ class Depth(enum.Enum):
 
 _FINAL = ".nv_fatbin"
 _FATBIN_SECTIONS = frozenset({_FINAL, RELOCATABLE})
-# GEMM and convolution libraries of NVIDIA (cublasLt, cusparseLt, cuDNN) keep fatbins here, cuFFT nearly all of its.
-_CASK = ".cask_resource"
-_LARGE_DATA = ".ldata"
+# Libraries that also keep fatbins or bare cubins among their constants, by the start of their names: cuSPARSE what it
+# links at run time, CUPTI and ONNX Runtime (attention kernels) dozens of cubins.
+_KEEP_IN_CONSTANTS = ("libcusparse.so", "libcupti.so", "libcheckpoint.so", "libonnxruntime_providers_cuda.so")
+_CONSTANTS = frozenset({".rodata", ".data"})
+_CUDA_NEEDLES = (magic.FATBIN, magic.OLD_CUBIN, magic.NEW_CUBIN)
+_NEEDLES = (*_CUDA_NEEDLES, magic.BUNDLE, magic.COMPRESSED_BUNDLE, magic.CODE_OBJECT)
 # Sections that every compiler makes and that hold no fatbin at their start: not worth a read each.
 _PLAIN_NAMES = (
     ".interp .rodata .rodata1 .lrodata .data .data1 .data.rel.ro .data.rel.local .got .got.plt .eh_frame"
@@ -71,11 +74,11 @@ class Found:
             for place, counts in self.places.items()
             for (kind, target, version), count in sorted(counts.items(), key=lambda item: natural(item[0][1]))
         ]
-        loadable = [image for image in images if image.listed or image.place != RELOCATABLE]
+        loaded = loadable(images)
         return file._replace(
-            cubin=_targets(loadable, "cubin"),
-            ptx=_targets(loadable, "ptx"),
-            gfx=_targets(loadable, "code-object", "kernel-library", "spirv"),
+            cubin=_targets(loaded, "cubin"),
+            ptx=_targets(loaded, "ptx"),
+            gfx=_targets(loaded, "code-object", "kernel-library", "spirv"),
             images=tuple(images),
             unreadable=file.unreadable + self.problems.records(),
             not_searched=tuple(self.not_searched),
@@ -86,55 +89,70 @@ def _targets(images: Iterable[Images], *kinds: str) -> tuple[str, ...]:
     return tuple(sorted({image.target for image in images if image.kind in kinds}, key=natural))
 
 
-def count_in_sections(reader: Reader, headers: ElfFile, depth: Depth, found: Found) -> None:
-    relocatable = headers.type == elf.ET_REL
+def count_in_sections(reader: Reader, headers: ElfFile, name: str, depth: Depth, found: Found) -> None:
+    """Counts the kernel images of an ELF file, section by section; `name` is what the file is called."""
     rest = []
     for section in headers.sections:
-        name, kind, flags, start, size = section
-        end = start + size
-        if kind == elf.SHT_NOBITS or not size:
+        if section.type == elf.SHT_NOBITS or not section.size:
             continue
-        if end > reader.size:
-            if flags & elf.SHF_ALLOC:
-                found.problems.add(start, f"section {name} ends after the end of the file")
-            end = reader.size
-        if name in _FATBIN_SECTIONS:
-            fatbin.count_images(reader, start, end, found.at(name), found.problems, expected=True)
-        elif name == _CASK:
-            if depth is not Depth.LISTED:
-                counts = found.at(name, listed=False)
-                fatbin.count_images(reader, start, end, counts, found.problems, expected=False)
-        elif name == _LARGE_DATA:
-            _scan_large_data(reader, start, end, depth, found)
-        elif name.startswith(".hip_fatbin"):
-            count_bundles(reader, start, end, found.at(name), found.problems)
-        elif name.startswith(".llvm.offloading"):
-            count_offload_images(reader, start, end, found.at(name), found.problems)
-        elif name.startswith(_BUNDLE_SECTION):
-            from doctor.binary.bundle import add_entry
-
-            add_entry(name[len(_BUNDLE_SECTION) :], found.at(_BUNDLE_SECTION))
-        elif kind == elf.SHT_PROGBITS and flags & elf.SHF_ALLOC and not flags & elf.SHF_EXECINSTR:
-            known = name in _PLAIN_SECTIONS or relocatable
-            if known or not _scan_by_start(reader, section, end, found):
-                rest.append(section)
-    if depth is Depth.ALL:
-        for section in rest:
-            end = min(section.offset + section.size, reader.size)
-            _search(reader, section.offset, end, found.at(section.name, listed=False), found.problems)
+        if section.offset + section.size > reader.size and section.flags & elf.SHF_ALLOC:
+            found.problems.add(section.offset, f"section {section.name} ends after the end of the file")
+        end = min(section.offset + section.size, reader.size)
+        if _count_by_name(reader, section, end, depth, found) or not _is_data(section):
+            continue
+        plain = section.name in _PLAIN_SECTIONS or headers.type == elf.ET_REL
+        if plain or not _count_by_start(reader, section, end, found):
+            rest.append((section, end))
+    # Of most libraries the rest is searched on request alone.
+    needles: tuple[bytes, ...] = _NEEDLES
+    if depth is not Depth.ALL:
+        keeps = depth is Depth.KNOWN and (headers.soname or name).startswith(_KEEP_IN_CONSTANTS)
+        needles = _CUDA_NEEDLES
+        rest = [(section, end) for section, end in rest if keeps and section.name in _CONSTANTS]
+    for section, end in rest:
+        _search(reader, section.offset, end, needles, found.at(section.name, listed=False), found.problems)
 
 
-def _scan_large_data(reader: Reader, start: int, end: int, depth: Depth, found: Found) -> None:
-    # cuFFT's is full of fatbins from its first pages on; other libraries' `.ldata` is 100 MB of tables without any.
-    first_pages = min(end, start + 65_536)
-    if depth is Depth.ALL or (depth is Depth.KNOWN and find(reader, (magic.FATBIN,), start, first_pages)):
-        counts = found.at(_LARGE_DATA, listed=False)
-        fatbin.count_images(reader, start, end, counts, found.problems, expected=False)
+def _is_data(section: Section) -> bool:
+    flags = section.flags
+    return section.type == elf.SHT_PROGBITS and bool(flags & elf.SHF_ALLOC) and not flags & elf.SHF_EXECINSTR
+
+
+def _count_by_name(reader: Reader, section: Section, end: int, depth: Depth, found: Found) -> bool:
+    """Counts the images of a section whose name says that it is a place for them; whether it is one."""
+    name, start = section.name, section.offset
+    if name in _FATBIN_SECTIONS:
+        fatbin.count_images(reader, start, end, found.at(name), found.problems, expected=True)
+    elif name == CASK:
+        _count_among_other(reader, section, end, depth is not Depth.LISTED, found)
+    elif name == LARGE_DATA:
+        # cuFFT's is full of fatbins from its first pages on; other libraries' is 100 MB of tables without any.
+        first_pages = min(end, start + 65_536)
+        wanted = depth is Depth.KNOWN and find(reader, (magic.FATBIN,), start, first_pages) is not None
+        _count_among_other(reader, section, end, wanted or depth is Depth.ALL, found)
+    elif name.startswith(".hip_fatbin"):
+        count_bundles(reader, start, end, found.at(name), found.problems)
+    elif name.startswith(".llvm.offloading"):
+        count_offload_images(reader, start, end, found.at(name), found.problems)
+    elif name.startswith(_BUNDLE_SECTION):
+        from doctor.binary.bundle import add_entry
+
+        add_entry(name[len(_BUNDLE_SECTION) :], found.at(_BUNDLE_SECTION))
     else:
-        found.not_searched.append(_LARGE_DATA)
+        return False
+    return True
 
 
-def _scan_by_start(reader: Reader, section: Section, end: int, found: Found) -> bool:
+def _count_among_other(reader: Reader, section: Section, end: int, wanted: bool, found: Found) -> None:
+    """Counts the fatbins of a section that has other data in it too, if that is wanted."""
+    if wanted:
+        counts = found.at(section.name, listed=False)
+        fatbin.count_images(reader, section.offset, end, counts, found.problems, expected=False)
+    else:
+        found.not_searched.append(section.name)
+
+
+def _count_by_start(reader: Reader, section: Section, end: int, found: Found) -> bool:
     """Reads a section of any name that starts as a place for kernel images does: somebody may have renamed it."""
     start = section.offset
     head = reader.read_at(start, min(24, end - start))
@@ -168,14 +186,15 @@ def count_in_segments(reader: Reader, headers: ElfFile, found: Found) -> None:
     for segment in headers.segments:
         if segment.type == elf.PT_LOAD:
             end = min(segment.offset + segment.file_size, reader.size)
-            _search(reader, segment.offset, end, found.at("segment", listed=False), found.problems)
+            _search(reader, segment.offset, end, _NEEDLES, found.at(SEGMENT, listed=False), found.problems)
 
 
-def _search(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
-    """Counts every fatbin region, bundle, cubin and code object in [start, end), which has other data in it too."""
+def _search(
+    reader: Reader, start: int, end: int, needles: tuple[bytes, ...], counts: Counts, problems: Problems
+) -> None:
+    """Counts every image in [start, end) that starts with one of the needles; there is other data in it too."""
     from doctor.binary.bundle import count_bundle
 
-    needles = (magic.FATBIN, magic.BUNDLE, magic.COMPRESSED_BUNDLE, magic.OLD_CUBIN, magic.NEW_CUBIN, magic.CODE_OBJECT)
     at = start
     while (hit := find(reader, needles, at, end)) is not None:
         at, needle = hit

@@ -10,7 +10,7 @@ fifth of the time that the command takes for the largest library of torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,6 +21,13 @@ from doctor.binary.reader import Unreadable
 # that links its PTX anew for a GPU that the linked code lacks is not documented.
 # https://docs.nvidia.com/cuda/cuda-compiler-driver-nvcc/ ("Using Separate Compilation in CUDA")
 RELOCATABLE = "__nv_relfatbin"
+
+# GEMM and convolution libraries of NVIDIA (cublasLt, cusparseLt, cuDNN) keep fatbins here, cuFFT nearly all of its.
+CASK = ".cask_resource"
+LARGE_DATA = ".ldata"
+# The segments of a file whose section headers are gone.
+SEGMENT = "segment"
+_MAIN = frozenset({CASK, LARGE_DATA, SEGMENT})
 
 # How many images there are of each (kind, target, PTX version), while one place is read.
 Counts = dict[tuple[str, str, str | None], int]
@@ -45,6 +52,13 @@ class Images(NamedTuple):
     listed: bool = True
 
 
+def loadable(images: Iterable[Images]) -> list[Images]:
+    """The images that decide on which devices a file runs."""
+    images = list(images)
+    main = [image for image in images if image.listed or image.place in _MAIN]
+    return main or [image for image in images if image.place != RELOCATABLE]
+
+
 class BinaryFile(NamedTuple):
     """One binary file, from its headers.
 
@@ -53,10 +67,10 @@ class BinaryFile(NamedTuple):
     `static-archive`, `zip`, `folder` or `other`. `machine` is named as `uname -m` does, `cuda` or `amdgpu`
     for device ELF files, None outside ELF. `size` is in bytes.
 
-    `cubin`, `ptx` and `gfx` are the distinct targets that can be loaded, sorted: code in `__nv_relfatbin`
-    counts only if the file has no other. `images` has everything, place by place. `unreadable` says what is
-    damaged, `not_searched` which places were left out because searching them takes a deep scan: while either
-    is not empty, a target that is not listed is not proved absent.
+    `cubin`, `ptx` and `gfx` are the distinct targets that can be loaded, sorted: code in `__nv_relfatbin`, and code
+    among constants (`.rodata`), which is for special functions, counts only if the file has no other. `images` has
+    everything, place by place. `unreadable` says what is damaged, `not_searched` which places were left out because
+    searching them takes a deep scan: while either is not empty, a target that is not listed is not proved absent.
     """
 
     path: str
@@ -89,11 +103,7 @@ class BinaryFile(NamedTuple):
 
     def ptx_modules(self) -> tuple[tuple[str, str], ...]:
         """The PTX that can be loaded: (target, PTX ISA version), distinct. A target may come in several versions."""
-        found = {
-            (images.target, images.ptx_version or "")
-            for images in self.images
-            if images.kind == "ptx" and (images.listed or images.place != RELOCATABLE)
-        }
+        found = {(images.target, images.ptx_version or "") for images in loadable(self.images) if images.kind == "ptx"}
         return tuple(sorted(found, key=lambda module: (natural(module[0]), module[1])))
 
 

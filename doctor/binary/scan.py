@@ -100,7 +100,7 @@ def _scan_elf(reader: Reader, file: BinaryFile, depth: Depth, found: Found, in_a
             kind, target = image
             found.at("file")[kind, target, None] = 1
         elif headers.sections:
-            device_code.count_in_sections(reader, headers, depth, found)
+            device_code.count_in_sections(reader, headers, file.path.rpartition("/")[2], depth, found)
         else:
             device_code.count_in_segments(reader, headers, found)
     except Damaged as damage:

@@ -20,7 +20,7 @@ from doctor.binary import record
 from doctor.image.layers import FOLDER, PLAIN, Entry, Layer
 
 # Raised when what is kept, or how it is found, changes.
-FORMAT = 2
+FORMAT = 3
 # Bytes of all kept layers together, and of one when it is unpacked again.
 LARGEST = 512 << 20
 LARGEST_ONE = 1 << 30

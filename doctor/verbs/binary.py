@@ -360,7 +360,7 @@ def _lines(file: BinaryFile, verbose: bool) -> Iterator[str]:
         if paths:
             yield f"{tag:<19} {one_line(':'.join(paths), _WIDE)}"
     for place in file.not_searched:
-        yield f"not searched        {one_line(place)}; --places all reads it"
+        yield f"not searched        {one_line(place)}; --places known or all reads it"
     for part in file.unreadable:
         yield f"could not be read   at offset {part.offset}: {one_line(part.reason)}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from doctor.binary.device_code import Depth
-from doctor.binary.record import RELOCATABLE, BinaryFile
+from doctor.binary.record import RELOCATABLE, BinaryFile, Images, loadable
 from doctor.binary.scan import scan_file
 from tests.binary import CUDA, reader
 
@@ -100,6 +100,25 @@ def test_relocatable_code_counts_only_alone() -> None:
     assert (linked.cubin, linked.ptx, linked.ptx_modules()) == (("sm_80", "sm_90a"), (), ())
     assert linked.relocatable_ptx() == (("compute_80", "9.0"),)
     assert alone.relocatable_ptx() == ()
+
+
+@pytest.mark.parametrize("name", ["libcusparse.so.12", "libonnxruntime_providers_cuda.so", "libplain.so"])
+def test_images_among_constants(name: str) -> None:
+    """Some libraries are known to keep cubins and fatbins there; they decide only where a file has no other code."""
+    fatbin, cubin = (CUDA / "k.fatbin").read_bytes(), (CUDA / "k90a.cubin").read_bytes()
+    constants = b"\x50\xed\x55\xba" + bytes(12) + fatbin + bytes(40) + cubin + bytes(8)
+    alone = scan_file(reader(in_section(constants, ".rodata")), f"/lib/{name}")
+    counted = {(images.place, images.target): images.number for images in alone.images}
+    if name == "libplain.so":
+        assert counted == {}
+        return
+    assert counted == {(".rodata", "sm_80"): 1, (".rodata", "compute_80"): 1, (".rodata", "sm_90a"): 1}
+    assert (alone.cubin, alone.ptx, alone.unreadable) == (("sm_80", "sm_90a"), ("compute_80",), ())
+    listed = Images(".nv_fatbin", "cubin", "sm_75", 1)
+    beside = alone._replace(images=(listed, *alone.images))
+    assert loadable(beside.images) == [listed]
+    assert beside.ptx_modules() == ()
+    assert scan_file(reader(in_section(constants, ".rodata")), name, Depth.LISTED).images == ()
 
 
 @pytest.mark.parametrize("name", ["k75", "k90a"])
