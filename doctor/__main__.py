@@ -11,7 +11,7 @@ VERBS = {
     "binary": "kernel images, architectures and dependencies of files, wheels and folders",
     "recommend": "the image and the exact docker run line for this or the named hardware",
     "record": "write a redacted snapshot of this machine to send to someone",
-    "replay": "everything above, on a recorded snapshot",
+    "replay": "diagnose a recorded snapshot as if it were this machine",
     "triage": "many logs and snapshots at once, grouped by cause",
     "knowledge": "the knowledge base: list, show, search, test, new",
     "diff": "what differs between two snapshots or reports",

@@ -1,7 +1,8 @@
 """Every check, what it needs and what it reads.
 
-example:
+examples:
   gpu-doctor checks list
+  gpu-doctor checks list --json
 """
 
 from __future__ import annotations

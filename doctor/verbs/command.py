@@ -25,7 +25,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors on one line, with what to do."""
+    """Help that begins with what the verb is for and its examples; errors on one line, with what to do."""
+
+    about = ""
+
+    def format_help(self) -> str:
+        return f"{self.about}\n\n{super().format_help()}"
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} --help`")
@@ -78,11 +83,11 @@ def _verb(verb: str, words: list[str]) -> int:
         raise UsageError(f"{verb} is not part of this version") from None
     parser = _Parser(
         prog=f"gpu-doctor {verb}",
-        description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
-        epilog=module.__doc__.partition("\n\n")[2] if module.__doc__ else None,
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
+    more = module.__doc__.partition("\n\n")[2].strip()
+    parser.about = f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.\n\n{more}".strip()
     module.arguments(parser)
     options = parser.parse_args(words)
     call: Callable[[argparse.Namespace], int] = module.run

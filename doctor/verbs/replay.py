@@ -1,7 +1,8 @@
 """Diagnose a recorded snapshot, as if it were this machine.
 
-example:
+examples:
   gpu-doctor replay snapshot.gz
+  gpu-doctor replay snapshot.gz --format markdown --output ticket.md
 """
 
 from __future__ import annotations
