@@ -2,7 +2,7 @@
 
     python benchmarks/fetch_wheels.py [--into DIR] [GROUP ...]
 
-Groups: torch (3 GB to fetch, 6 GB unpacked), cuobjdump, cuda, rocm, debian. Without one, all of them.
+Groups: torch (3 GB to fetch, 6 GB unpacked), cpu, cuobjdump, cuda, rocm, debian. Without one, all of them.
 Wheels stay as they came (DIR/wheels) and are unpacked, not installed (DIR/site for torch and what it needs,
 DIR/w/NAME for each of the others). Nothing of them is executed here except, by the benchmarks, cuobjdump.
 """
@@ -30,6 +30,8 @@ SINGLE = {
         "onnxruntime-gpu==1.31.1",
         "jax-cuda12-plugin",
     ),
+    # Where pip has no such file, an image of it is left out.
+    "cpu": ("torch==2.13.0+cpu",),
     "rocm": ("cupy-rocm-7-0==14.2.0", "onnxruntime-rocm==1.22.2", "jax-rocm7-plugin", "jax-rocm7-pjrt"),
 }
 DEBIAN = ("librocsparse0", "librocrand1")
@@ -84,9 +86,9 @@ def fetch_debian(home: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--into", type=Path, default=HOME)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help="torch, cuobjdump, cuda, rocm, debian")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="torch, cpu, cuobjdump, cuda, rocm, debian")
     options = parser.parse_args()
-    groups = options.groups or ["cuobjdump", "torch", "cuda", "rocm", "debian"]
+    groups = options.groups or ["cuobjdump", "torch", "cpu", "cuda", "rocm", "debian"]
     for group in groups:
         if group == "torch":
             fetch_torch(options.into)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from doctor.arch import Answer, amd_code_runs, cuda_code_runs
 from doctor.data.cuda import cuda_for_driver, driver_supports_cuda, older_branches_allowed, version
-from doctor.finding import Evidence, Finding, Severity
+from doctor.finding import Evidence, Finding, Severity, Sureness
 from doctor.gpus import Gpu
 from doctor.image.frameworks import ALTERNATIVES, is_primary
 from doctor.image.record import Code, Contents, Framework, Library
@@ -340,21 +340,27 @@ def fault_of_library(needed: str, component: str) -> str:
 
 
 def _of_libraries(contents: Contents, image: str) -> Iterator[Finding]:
-    missing = [one for one in contents.libraries if one.kind in ("missing", "after-ldconfig")]
-    for one in missing:
+    """One finding a fault, about the library that weighs most: what is missing together is put in together."""
+    groups: dict[str, list[Library]] = defaultdict(list)
+    for one in contents.libraries:
         fault = fault_of_library(one.needed, one.component.lower())
-        if fault == "lib-system-missing" and not (one.deciding or one.at_start):
-            continue
-        by = _short(one.by[0])
-        evidence = [_seen(one.by[0], f"needs {one.needed}", says=_where(one))]
-        if one.elsewhere:
-            evidence.append(_seen(one.elsewhere[0], one.needed, says="it lies here, where the loader does not look"))
-        severity: Severity | None = None if one.deciding and one.at_start else "warning"
-        if fault != "lib-system-missing" and one.deciding:
-            severity = None
-        values = {"library": one_line(one.needed), "needed_by": by, "image": image}
-        # One finding a fault: what is missing together is put in together.
-        yield Finding(fault, tuple(evidence), values, "certain" if one.at_start else "likely", severity, image)
+        if one.kind in ("missing", "after-ldconfig") and (
+            fault != "lib-system-missing" or one.deciding or one.at_start
+        ):
+            groups[fault].append(one)
+    for fault, missing in groups.items():
+        first = min(missing, key=lambda one: (not one.deciding, not one.at_start))
+        grave = first.deciding and (first.at_start or fault != "lib-system-missing")
+        values = {"library": one_line(first.needed), "needed_by": _short(first.by[0]), "image": image}
+        evidence = tuple(item for one in (first, *missing) for item in _of_library(one))
+        sure: Sureness = "certain" if first.at_start else "likely"
+        yield Finding(fault, tuple(dict.fromkeys(evidence)), values, sure, None if grave else "warning", image)
+
+
+def _of_library(one: Library) -> Iterator[Evidence]:
+    yield _seen(one.by[0], f"needs {one.needed}", says=_where(one))
+    if one.elsewhere:
+        yield _seen(one.elsewhere[0], one.needed, says="it lies here, where the loader does not look")
 
 
 def _where(one: Library) -> str:

@@ -20,7 +20,6 @@ from doctor.errors import UsageError
 from doctor.finding import Finding
 from doctor.knowledge import Base
 from doctor.logs import explain_stream
-from doctor.match import Patterns
 from doctor.report import Report
 from doctor.verbs import options as shared
 
@@ -38,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
-    beside, notes = _of_image(options, base, patterns)
+    beside, notes = _of_image(options, base)
     reports: list[Report] = []
     for name in options.files:
         with _opened(name) as stream:
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     return shared.answer(reports, options)
 
 
-def _of_image(options: argparse.Namespace, base: Base, patterns: Patterns) -> tuple[list[Finding], list[str]]:
+def _of_image(options: argparse.Namespace, base: Base) -> tuple[list[Finding], list[str]]:
     """What the named image's files show, and what that means for the GPUs in a line each."""
     if not options.image:
         if options.gpu or options.driver:
@@ -58,7 +57,7 @@ def _of_image(options: argparse.Namespace, base: Base, patterns: Patterns) -> tu
     from doctor.image.verdict import findings, judge
     from doctor.verbs import image
 
-    gpus, driver = image.where_it_runs(options, base, patterns)
+    gpus, driver = image.where_it_runs(options, base)
     contents = examine(options.image, image.own_platform(), Examination())
     verdicts = [judge(contents, gpu, driver or None) for gpu in gpus]
     notes = [f"image {contents.reference} on {one.gpu.name}: {one.runs}; {one.because}" for one in verdicts]

@@ -25,9 +25,9 @@ from doctor.image.examination import Examination, Progress
 from doctor.image.inventory import examine
 from doctor.image.record import Contents
 from doctor.image.verdict import as_json, findings, judge
-from doctor.knowledge import Base
+from doctor.knowledge import Base, load
 from doctor.logs import now
-from doctor.match import Patterns
+from doctor.match import Patterns, patterns_of
 from doctor.report import Report
 from doctor.text import one_line
 from doctor.values import derive
@@ -62,8 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    base, patterns = shared.base(options)
-    asked, driver = where_it_runs(options, base, patterns)
+    base = load(shared.folders(options))
+    asked, driver = where_it_runs(options, base)
     tell = _Line(sys.stderr.isatty() and not options.quiet)
     on = options.platform or own_platform()
     reports = [
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     return shared.answer(reports, options)
 
 
-def where_it_runs(options: argparse.Namespace, base: Base, patterns: Patterns) -> tuple[list[Gpu], str]:
+def where_it_runs(options: argparse.Namespace, base: Base) -> tuple[list[Gpu], str]:
     """The GPUs and the NVIDIA driver that --gpu and --driver name, else this machine's. Raises UsageError."""
     asked = [gpu_named(text) for text in options.gpu]
     driver = options.driver or ""
@@ -81,7 +81,7 @@ def where_it_runs(options: argparse.Namespace, base: Base, patterns: Patterns) -
     if asked:
         # The driver of this machine says nothing about GPUs that are elsewhere.
         return asked, driver
-    here, own = of_this_machine(base, patterns)
+    here, own = of_this_machine(base, patterns_of(base))
     return here, driver or own
 
 

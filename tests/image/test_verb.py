@@ -198,7 +198,8 @@ def test_explain_joins_a_log_with_its_image(archive: str, tmp_path: Path) -> Non
     assert done.returncode == 1
     report = json.loads(done.stdout)
     first, *more = report["findings"]
-    assert (first["fault"], more) == ("cuda-no-kernel-image", [])
+    assert first["fault"] == "cuda-no-kernel-image"
+    assert {one["severity"] for one in more} <= {"note"}
     assert {one["source"] for one in first["evidence"]} == {"image", "log"}
     assert first["evidence"][0]["name"].endswith("libtorch_cuda.so")
     assert (first["values"]["supported"], first["values"]["arch"]) == ("sm_80, sm_86, sm_90a", "sm_75")
