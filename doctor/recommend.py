@@ -28,7 +28,7 @@ from doctor.data.cuda import (
 )
 from doctor.data.rocm import rocm_support
 from doctor.gpus import Gpu
-from doctor.runline import KFD_GROUP, RunLine, as_compose, as_run
+from doctor.runforms import KFD_GROUP, RunLine, as_compose, as_run
 
 FRAMEWORKS = ("none", "torch", "tensorflow", "jax", "vllm", "onnxruntime")
 VENDORS = (
@@ -336,7 +336,7 @@ def _names(gpus: Sequence[Gpu]) -> str:
 
 def _line(engine: str, image: str) -> RunLine:
     return RunLine(
-        engine=engine, image=image, name="", command=(), entrypoint=(), environment={}, gpus="", runtime="",
+        engine=engine, image=image, name="", command=(), entrypoint=None, environment={}, gpus="", runtime="",
         devices=(), groups=(), volumes=(), ports=(), user="", working_dir="", network="", ipc="", pid="",
         shm_size=0, memory=0,
         cpus=0, security=(), cap_add=(), cap_drop=(), ulimits={}, restart="", platform="", flags=("--rm", "-it"),

@@ -34,6 +34,10 @@ class Corrected:
     compose: str
     changes: tuple[str, ...]
     """What was changed, in words."""
+    unread: tuple[str, ...] = ()
+    """Variables whose value was not read: the shell that runs the line must have them."""
+    service: str = ""
+    """The container's compose service, if compose made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +174,10 @@ def _fix(fix: Fix) -> dict[str, Any]:
 def _corrected(corrected: Corrected | None) -> dict[str, Any] | None:
     if corrected is None:
         return None
-    return {"run": corrected.run, "compose": corrected.compose, "changes": list(corrected.changes)}
+    return {
+        "run": corrected.run,
+        "compose": corrected.compose,
+        "changes": list(corrected.changes),
+        "unread": list(corrected.unread),
+        "service": corrected.service,
+    }

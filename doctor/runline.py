@@ -6,60 +6,19 @@ CDI names: https://github.com/cncf-tags/container-device-interface/blob/main/SPE
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from doctor.diagnose import Diagnosis
 from doctor.facts import ContainerFacts, Facts, ImageFacts
 from doctor.facts.engine import DeviceRequest
 from doctor.report import Corrected
+from doctor.runforms import KFD_GROUP, RunLine, as_compose, as_run
 
 NVIDIA_ENVIRONMENT = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA")
 DEFAULT_SHM = 64 << 20
 PODMAN_SHM = 64_000 << 10
-KFD_GROUP = '"$(stat -c %g /dev/kfd)"'
-"""Where the node's group number is not known, the shell looks it up when the line is run."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """A `docker run` line, option by option. What equals the image's or the engine's default is left out."""
-
-    engine: str
-    image: str
-    name: str
-    command: tuple[str, ...]
-    entrypoint: tuple[str, ...]
-    environment: dict[str, str | None]
-    gpus: str
-    """The value of --gpus, or empty."""
-    runtime: str
-    devices: tuple[str, ...]
-    groups: tuple[str, ...]
-    volumes: tuple[str, ...]
-    ports: tuple[str, ...]
-    user: str
-    working_dir: str
-    network: str
-    ipc: str
-    pid: str
-    shm_size: int
-    memory: int
-    cpus: float
-    security: tuple[str, ...]
-    cap_add: tuple[str, ...]
-    cap_drop: tuple[str, ...]
-    ulimits: dict[str, tuple[int, int]]
-    restart: str
-    platform: str
-    flags: tuple[str, ...]
-    """Options without a value, such as --rm and --privileged."""
-    rest: tuple[str, ...]
-    """Options that no correction touches, as they stand."""
-    service: str = ""
-
+PODMAN_SETS = (("--pids-limit", "2048"), ("--stop-timeout", "10"))
 
 Change = Callable[[RunLine, Facts], RunLine]
 
@@ -72,15 +31,22 @@ def of_container(container: ContainerFacts, image: ImageFacts | None, engine: st
     own = {k: v for k, v in container.environment.items() if k not in inherited or inherited[k] != v}
     has_entrypoint = container.entrypoint != (image.entrypoint if image else ())
     has_command = has_entrypoint or container.command != (image.command if image else ())
-    flags = {"--rm": container.auto_remove, "-i": container.stdin, "-t": container.tty, "--init": container.init,
-             "--privileged": container.privileged, "--read-only": container.readonly}  # fmt: skip
+    flags = {
+        "-d": container.detached,
+        "--rm": container.auto_remove,
+        "-i": container.stdin,
+        "-t": container.tty,
+        "--init": container.init,
+        "--privileged": container.privileged,
+        "--read-only": container.readonly,
+    }
     mapped = [_mapping(one.host, one.container, one.permissions) for one in container.devices]
     return RunLine(
         engine=engine,
         image=container.image,
         name=container.name,
         command=container.command if has_command else (),
-        entrypoint=container.entrypoint if has_entrypoint else (),
+        entrypoint=container.entrypoint if has_entrypoint else None,
         environment=own,
         gpus=next((_gpus(one) for one in container.requests if one.is_gpu and not one.is_cdi), ""),
         runtime=container.runtime if container.runtime not in ("", "runc", "crun", "oci") else "",
@@ -96,15 +62,15 @@ def of_container(container: ContainerFacts, image: ImageFacts | None, engine: st
         shm_size=container.shm_size if container.shm_size != DEFAULT_SHM else 0,
         memory=container.memory,
         cpus=container.cpus,
-        security=container.security,
+        security=_typed_security(container),
         cap_add=container.cap_add,
         cap_drop=container.cap_drop,
         ulimits=container.ulimits,
         restart=container.restart if container.restart not in ("", "no") else "",
         platform="",
         flags=tuple(flag for flag, is_set in flags.items() if is_set),
-        rest=tuple(f"--device-cgroup-rule={rule}" for rule in container.device_rules)
-        + tuple(f"--tmpfs={path}:{options}".rstrip(":") for path, options in container.tmpfs.items()),
+        rest=container.others,
+        memory_swap=container.memory_swap,
         service=container.service,
     )
 
@@ -120,6 +86,7 @@ def _without_podmans_own(container: ContainerFacts) -> ContainerFacts:
         pid="" if container.pid == "private" else container.pid,
         shm_size=0 if container.shm_size == PODMAN_SHM else container.shm_size,
         working_dir="" if container.working_dir == "/" else container.working_dir,
+        others=tuple(one for one in container.others if one not in PODMAN_SETS),
         binds=tuple(":".join([*parts[:2], *_options_of_volume(parts[2:])]) for parts in options),
     )
 
@@ -127,6 +94,12 @@ def _without_podmans_own(container: ContainerFacts) -> ContainerFacts:
 def _options_of_volume(parts: Sequence[str]) -> list[str]:
     kept = [word for word in ",".join(parts).split(",") if word and word not in ("rw", "rprivate", "rbind")]
     return [",".join(kept)] if kept else []
+
+
+def _typed_security(container: ContainerFacts) -> tuple[str, ...]:
+    """The engine itself takes the label away from a container that is privileged or shares the host's processes."""
+    implied = container.privileged or container.ipc == "host" or container.pid == "host"
+    return tuple(option for option in container.security if not (implied and option == "label=disable"))
 
 
 def _mapping(host: str, inner: str, permissions: str) -> str:
@@ -140,14 +113,14 @@ def _gpus(request: DeviceRequest) -> str:
     if request.ids:
         parts.append(f"device={','.join(request.ids)}")
     elif request.count not in (-1, 0):
-        parts.append(f"count={request.count}")
+        parts.append(str(request.count))
     wanted = [name for group in request.capabilities for name in group if name != "gpu"]
     if wanted:
         parts.append(f"capabilities={','.join(wanted)}")
     if not parts:
         return "all"
     quoted = [f'"{part}"' if "," in part else part for part in parts]
-    return ",".join((["count=all"] if not request.ids and request.count == -1 else []) + quoted)
+    return ",".join((["all"] if not request.ids and request.count == -1 else []) + quoted)
 
 
 def _port(inner: str, outer: str) -> str:
@@ -175,7 +148,8 @@ def correct(diagnoses: Sequence[Diagnosis], facts: Facts) -> Corrected | None:
         line = changed
     if not words:
         return None
-    return Corrected(run=as_run(line), compose=as_compose(line), changes=tuple(words))
+    unread = tuple(name for name, value in line.environment.items() if value is None)
+    return Corrected(as_run(line), as_compose(line), tuple(words), unread, line.service)
 
 
 def request_nvidia(line: RunLine, facts: Facts) -> RunLine:
@@ -234,7 +208,7 @@ def enlarge_shm(line: RunLine, facts: Facts) -> RunLine:
 
 
 def raise_memory(line: RunLine, facts: Facts) -> RunLine:
-    return replace(line, memory=line.memory * 2)
+    return replace(line, memory=line.memory * 2, memory_swap=max(line.memory_swap * 2, -1))
 
 
 def default_runtime(line: RunLine, facts: Facts) -> RunLine:
@@ -295,131 +269,3 @@ def _without(environment: dict[str, str | None], names: Iterable[str]) -> dict[s
 def _is_root(line: RunLine, facts: Facts) -> bool:
     user = line.user or (facts.image.user if facts.image else "")
     return user.split(":")[0] in ("", "0", "root")
-
-
-def as_run(line: RunLine) -> str:
-    """The line as a shell takes it, an option a line where it is long."""
-    words = [_option(text) for text in _options(line)]
-    tail = " ".join(shlex.quote(word) for word in (line.image, *line.entrypoint[1:], *line.command))
-    whole = " ".join((f"{line.engine} run", *words, tail))
-    if len(whole) <= 88:
-        return whole
-    return " \\\n  ".join((f"{line.engine} run", *words, tail))
-
-
-def _option(option: tuple[str, str]) -> str:
-    name, value = option
-    if not value:
-        return name
-    quoted = value if value == KFD_GROUP else shlex.quote(value)
-    return f"{name} {quoted}" if len(name) == 2 else f"{name}={quoted}"
-
-
-def _options(line: RunLine) -> list[tuple[str, str]]:
-    """(option, value) in the order that people write them."""
-    options: list[tuple[str, str]] = [(flag, "") for flag in line.flags]
-    single = (
-        ("--name", line.name),
-        ("--platform", line.platform),
-        ("--runtime", line.runtime),
-        ("--gpus", line.gpus),
-    )
-    options += [(name, value) for name, value in single if value]
-    for name, values in (("--device", line.devices), ("--group-add", line.groups), ("--security-opt", line.security),
-                         ("--cap-add", line.cap_add), ("--cap-drop", line.cap_drop)):  # fmt: skip
-        options += [(name, value) for value in values]
-    options += [("--ulimit", f"{name}={soft}:{hard}") for name, (soft, hard) in line.ulimits.items()]
-    sizes = (
-        ("--shm-size", _size(line.shm_size)),
-        ("--memory", _size(line.memory)),
-        ("--cpus", f"{line.cpus:g}" if line.cpus else ""),
-    )
-    options += [(name, value) for name, value in sizes if value]
-    places = (("--ipc", line.ipc), ("--pid", line.pid), ("--network", line.network), ("--user", line.user),
-              ("--workdir", line.working_dir), ("--restart", line.restart))  # fmt: skip
-    options += [(name, value) for name, value in places if value]
-    options += [("-e", name if value is None else f"{name}={value}") for name, value in line.environment.items()]
-    options += [("-v", volume) for volume in line.volumes]
-    options += [("-p", port) for port in line.ports]
-    if line.entrypoint:
-        options.append(("--entrypoint", line.entrypoint[0]))
-    options += [(option.partition("=")[0], option.partition("=")[2]) for option in line.rest]
-    return options
-
-
-def _size(count: int) -> str:
-    """Bytes as the engine takes them: 8g, 512m."""
-    if not count:
-        return ""
-    for unit, factor in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
-        if count % factor == 0:
-            return f"{count // factor}{unit}"
-    return str(count)
-
-
-def as_compose(line: RunLine) -> str:
-    """The same as a compose service. Strings are written as JSON, which YAML reads as it stands."""
-    service = line.service or line.name or "app"
-    rows: list[str] = ["services:", f"  {_key(service)}:", f"    image: {_text(line.image)}"]
-    fields: list[tuple[str, object]] = [
-        ("platform", line.platform), ("runtime", line.runtime), ("user", line.user), ("working_dir", line.working_dir),
-        ("entrypoint", list(line.entrypoint)), ("command", list(line.command)),
-        ("environment", [name if value is None else f"{name}={value}" for name, value in line.environment.items()]),
-        ("devices", [d for d in line.devices if "=" not in d]), ("group_add", _compose_groups(line)),
-        ("security_opt", list(line.security)), ("cap_add", list(line.cap_add)), ("cap_drop", list(line.cap_drop)),
-        ("ipc", line.ipc), ("pid", line.pid), ("network_mode", line.network), ("shm_size", _size(line.shm_size)),
-        ("mem_limit", _size(line.memory)), ("volumes", list(line.volumes)), ("ports", list(line.ports)),
-        ("restart", line.restart), ("privileged", "--privileged" in line.flags),
-    ]  # fmt: skip
-    for name, value in fields:
-        rows += _field(name, value)
-    if line.ulimits:
-        rows.append("    ulimits:")
-        for name, (soft, hard) in line.ulimits.items():
-            rows += [f"      {name}:", f"        soft: {soft}", f"        hard: {hard}"]
-    return "\n".join(rows + _reservation(line)) + "\n"
-
-
-def _field(name: str, value: object) -> list[str]:
-    if isinstance(value, list) and value:
-        return [f"    {name}:", *(f"      - {_text(item)}" for item in value)]
-    if value is True:
-        return [f"    {name}: true"]
-    return [f"    {name}: {_text(value)}"] if value and isinstance(value, str) else []
-
-
-def _compose_groups(line: RunLine) -> list[str]:
-    return ["<number that `stat -c %g /dev/kfd` prints>" if g == KFD_GROUP else g for g in line.groups]
-
-
-def _reservation(line: RunLine) -> list[str]:
-    cdi = [device for device in line.devices if "=" in device]
-    if not line.gpus and not cdi:
-        return []
-    rows = ["    deploy:", "      resources:", "        reservations:", "          devices:"]
-    if cdi:
-        rows += [
-            "            - driver: cdi",
-            "              device_ids:",
-            *(f"                - {_text(d)}" for d in cdi),
-        ]
-        return [*rows, "              capabilities: [gpu]"]
-    rows.append("            - driver: nvidia")
-    ids = [part.strip('"').removeprefix("device=") for part in line.gpus.split('",') if "device=" in part]
-    if ids:
-        rows += [
-            "              device_ids:",
-            *(f"                - {_text(one)}" for one in ids[0].split(",")),
-        ]
-    else:
-        count = line.gpus.removeprefix("count=")
-        rows.append(f"              count: {count if count.isdigit() else 'all'}")
-    return [*rows, "              capabilities: [gpu]"]
-
-
-def _text(value: object) -> str:
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() else _text(name)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
-from doctor.facts import Facts, parse
-from doctor.runline import CHANGES, as_compose, as_run, of_container
+from doctor.diagnose import diagnose
+from doctor.facts import Facts, parse, yaml
+from doctor.finding import Evidence, Finding
+from doctor.knowledge import shipped
+from doctor.runforms import as_compose, as_run
+from doctor.runline import CHANGES, correct, of_container
 from doctor.snapshot import Reading, Snapshot, Target
 
 
 def machine(host: dict, config: dict | None = None, nodes: dict | None = None, podman: bool = False) -> Facts:
     container = {
-        "Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "Mounts": host.pop("Mounts", []),
+        "Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "Mounts": [],
         "State": {"Status": "exited", "ExitCode": 1, "StartedAt": "2026-11-24T10:00:00Z"},
         "HostConfig": {"Runtime": "runc", "ShmSize": 64 << 20, "IpcMode": "private", **host},
         "Config": {"Image": "trainer:2.3", "Cmd": ["python", "train.py"], "Env": ["PATH=/usr/bin"], **(config or {})},
@@ -65,7 +70,7 @@ def test_everything_that_was_given_is_there_again() -> None:
     assert said[:2] == ["docker", "run"]
     for option in (
         "--rm", "-t", "--privileged", "--name=trainer", '--gpus="device=0,1"', "--group-add=44", "--security-opt=seccomp=unconfined",
-        "--cap-add=SYS_PTRACE", "--ulimit=memlock=-1:-1", "--shm-size=1g", "--memory=1536m", "--cpus=1.5", "--ipc=host",
+        "--cap-add=SYS_PTRACE", "--ulimit=memlock=-1", "--shm-size=1g", "--memory=1536m", "--cpus=1.5", "--ipc=host",
         "--network=host", "--user=1000:1000", "--workdir=/app", "--restart=on-failure:3", "--entrypoint=/run.sh",
     ):  # fmt: skip
         assert option in said, option
@@ -165,3 +170,106 @@ def test_compose() -> None:
     )
     amd = as_compose(CHANGES["request-amd-devices"][0](line, facts))
     assert '    devices:\n      - "/dev/kfd"\n      - "/dev/dri"\n    group_add:\n      - "109"\n      - "44"\n' in amd
+
+
+def test_options_that_no_correction_touches() -> None:
+    """As `docker create` with these options shows them, on Docker 20.10 and 26.1."""
+    facts = machine(
+        {
+            "NetworkMode": "training", "ExtraHosts": ["db:10.0.0.5"], "Dns": ["1.1.1.1"], "UTSMode": "host", "PidsLimit": 100,
+            "Sysctls": {"net.core.somaxconn": "1024"}, "OomScoreAdj": 500, "VolumesFrom": ["vf"], "Links": ["/vf:/trainer/db"],
+            "PublishAllPorts": True, "CpusetCpus": "0-1", "Memory": 1 << 30, "MemorySwap": 3 << 30, "CapAdd": ["CAP_SYS_PTRACE"],
+            "Privileged": True, "SecurityOpt": ["label=disable"], "Tmpfs": {"/t": "size=1g"}, "Binds": ["models:/models"],
+            "Ulimits": [{"Name": "memlock", "Soft": -1, "Hard": -1}, {"Name": "nofile", "Soft": 1, "Hard": 2}],
+            "Mounts": [
+                {"Type": "bind", "Source": "/srv", "Target": "/srv", "ReadOnly": True},
+                {"Type": "tmpfs", "Target": "/scratch", "TmpfsOptions": {"SizeBytes": 1 << 20}},
+            ],
+            "DeviceRequests": [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}],
+        },
+        {"Hostname": "myhost", "AttachStdout": False, "StopTimeout": 30, "Env": ["PATH=/usr/bin", "A=$HOME"]},
+    )  # fmt: skip
+    assert words(changed(facts)) == [
+        "docker", "run", "-d", "--privileged", "--name=trainer", "--gpus=2", "--cap-add=SYS_PTRACE", "--ulimit=memlock=-1",
+        "--ulimit=nofile=1:2", "--memory=1g", "--memory-swap=3g", "--network=training", "--hostname=myhost", "--uts=host",
+        "--cpuset-cpus=0-1", "--pids-limit=100", "--oom-score-adj=500", "--add-host=db:10.0.0.5", "--dns=1.1.1.1",
+        "--volumes-from=vf", "--sysctl=net.core.somaxconn=1024", "--link=vf:db", "--publish-all",
+        "--mount=type=bind,source=/srv,target=/srv,readonly", "--mount=type=tmpfs,target=/scratch,tmpfs-size=1048576",
+        "--tmpfs=/t:size=1g", "--stop-timeout=30", "-e", "A=$HOME", "-v", "models:/models", "trainer:2.3", "python", "train.py",
+    ]  # fmt: skip
+    assert "--memory=2g" in changed(facts, "raise-memory")
+    assert "--memory-swap=6g" in changed(facts, "raise-memory")
+    assert facts.container
+    compose = yaml.loads(as_compose(of_container(facts.container, facts.image or None, "docker")))
+    service = compose["services"]["trainer"]
+    assert service["environment"] == ["A=$$HOME"], "a dollar sign alone would be filled in by compose"
+    assert service["volumes"] == ["models:/models", "/srv:/srv:ro"]
+    assert (service["tmpfs"], service["sysctls"], service["extra_hosts"]) == (
+        ["/t:size=1g"],
+        ["net.core.somaxconn=1024"],
+        ["db:10.0.0.5"],
+    )
+    assert (service["hostname"], service["stop_grace_period"], service["memswap_limit"]) == ("myhost", "30s", "3g")
+    assert service["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 2
+    assert service["networks"] == ["training"]
+    assert compose["networks"] == {"training": {"external": True}}
+    assert compose["volumes"] == {"models": {"external": True}}
+
+
+def test_an_entrypoint_taken_away_stays_away() -> None:
+    facts = machine({}, {"Entrypoint": None, "Cmd": ["id"]})
+    assert facts.container
+    assert facts.image
+    image = replace(facts.image, entrypoint=("/entry.sh",))
+    line = of_container(facts.container, image, "docker")
+    assert words(as_run(line))[-3:] == ["--entrypoint=", "trainer:2.3", "id"]
+    assert "    entrypoint: []\n" in as_compose(line)
+    assert "entrypoint" not in as_run(
+        of_container(replace(facts.container, entrypoint=("/entry.sh",)), image, "docker")
+    )
+
+
+def test_a_value_that_was_not_read_is_named() -> None:
+    facts = machine({"Memory": 1 << 30}, {"Env": ["PATH=/usr/bin", "HF_TOKEN"]})
+    finding = Finding("container-oom-killed", (Evidence("engine", "state", "OOMKilled true"),))
+    corrected = correct(diagnose([finding], shipped()).ranked, facts)
+    assert corrected
+    assert corrected.unread == ("HF_TOKEN",)
+    assert "-e HF_TOKEN " in corrected.run
+
+
+def test_nothing_of_podmans_own() -> None:
+    """What its inspection shows of every container, and the CDI device that only its command line has."""
+    facts = machine(
+        {
+            "Runtime": "oci", "ShmSize": 65536000, "CapDrop": ["AUDIT_WRITE", "MKNOD", "NET_RAW"], "PidMode": "private", "PidsLimit": 2048,
+            "UTSMode": "private", "Binds": ["/srv:/data:ro,rprivate,rbind", "/a:/b:rw,rprivate,rbind"],
+            "Ulimits": [{"Name": "RLIMIT_NOFILE", "Soft": 1 << 20, "Hard": 1 << 20}, {"Name": "RLIMIT_MEMLOCK", "Soft": -1, "Hard": -1}],
+        },
+        {"WorkingDir": "/", "StopTimeout": 10, "Env": ["PATH=/usr/bin", "TERM", "container", "HOSTNAME", "MODE=x"]},
+        podman=True,
+    )  # fmt: skip
+    assert words(changed(facts)) == [
+        "podman", "run", "--name=trainer", "--ulimit=memlock=-1", "-e", "MODE=x", "-v", "/srv:/data:ro", "-v", "/a:/b",
+        "trainer:2.3", "python", "train.py",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        (["--device", "nvidia.com/gpu=all", "trainer:2.3", "x"], ("nvidia.com/gpu=all",)),
+        (["--device=nvidia.com/gpu=0", "--device", "/dev/kfd", "--device=amd.com/gpu=1", "trainer:2.3"], ("nvidia.com/gpu=0", "amd.com/gpu=1")),
+        (["trainer:2.3", "serve", "--device", "nvidia.com/gpu=all"], ()),
+        (["--device", "/dev/dri", "trainer:2.3"], ()),
+    ],
+)  # fmt: skip
+def test_cdi_devices_of_podman(typed: list[str], names: tuple[str, ...]) -> None:
+    snapshot = Snapshot("2026-11-24T12:00:00Z", "0.1.0", Target("trainer"), {
+        "docker:container": Reading("docker:container", "ok", json.dumps(
+            {"Id": "1", "Name": "trainer", "Image": "sha256:2", "State": {}, "HostConfig": {}, "Config": {"Image": "trainer:2.3"}})),
+        "podman:command": Reading("podman:command", "ok", json.dumps(["podman", "run", *typed])),
+    })  # fmt: skip
+    container = parse(snapshot).container
+    assert container
+    assert tuple(name for one in container.requests for name in one.ids) == names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -123,6 +124,8 @@ class ContainerFacts:
     requests: tuple[DeviceRequest, ...]
     devices: tuple[DeviceMapping, ...]
     device_rules: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
+    """Further settings, (option, value) as `docker run` takes them; an empty value is a flag."""
     binds: tuple[str, ...]
     mounts: tuple[tuple[str, str, str], ...]
     """(type, source, target) of each mount."""
@@ -141,10 +144,12 @@ class ContainerFacts:
     memory: int
     """Bytes; 0: no limit."""
     memory_swap: int
+    """Bytes of memory and swap together, -1: no limit; 0: as the engine sets it, twice the memory."""
     cpus: float
     privileged: bool
     readonly: bool
     init: bool
+    detached: bool
     restart: str
     service: str
     """Name of its compose service, or empty."""
@@ -297,6 +302,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         ),
         devices=tuple(_device(item) for item in host.get("Devices") or ()),
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
+        others=tuple(_others(content, host, config)),
         binds=tuple(host.get("Binds") or ()),
         mounts=tuple(
             (item.get("Type", ""), item.get("Source", ""), item.get("Destination") or item.get("Target", ""))
@@ -306,19 +312,20 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         ports=_ports(host.get("PortBindings")),
         groups=tuple(host.get("GroupAdd") or ()),
         security=tuple(host.get("SecurityOpt") or ()),
-        cap_add=tuple(host.get("CapAdd") or ()),
-        cap_drop=tuple(host.get("CapDrop") or ()),
+        cap_add=tuple(name.removeprefix("CAP_") for name in host.get("CapAdd") or ()),
+        cap_drop=tuple(name.removeprefix("CAP_") for name in host.get("CapDrop") or ()),
         ulimits={_limit(item["Name"]): (item["Soft"], item["Hard"]) for item in host.get("Ulimits") or ()},
         ipc=host.get("IpcMode") or "",
         pid=host.get("PidMode") or "",
         network=host.get("NetworkMode") or "",
         shm_size=host.get("ShmSize") or 0,
         memory=host.get("Memory") or 0,
-        memory_swap=host.get("MemorySwap") or 0,
+        memory_swap=_swap(host.get("Memory") or 0, host.get("MemorySwap") or 0),
         cpus=(host.get("NanoCpus") or 0) / 1e9,
         privileged=bool(host.get("Privileged")),
         readonly=bool(host.get("ReadonlyRootfs")),
         init=bool(host.get("Init")),
+        detached=config.get("AttachStdout") is False,
         restart=_restart(host.get("RestartPolicy")),
         service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
         events=_events(_content(snapshot, "docker:events") or []),
@@ -406,6 +413,62 @@ def _typed_requests(snapshot: Snapshot, image: str) -> tuple[DeviceRequest, ...]
     devices += [word.removeprefix("--device=") for word in words if word.startswith("--device=")]
     names = tuple(name for name in devices if CDI_NAME.fullmatch(name))
     return (DeviceRequest("cdi", 0, names, ()),) if names else ()
+
+
+VALUES = (
+    ("--uts", "UTSMode"),
+    ("--userns", "UsernsMode"),
+    ("--cgroup-parent", "CgroupParent"),
+    ("--cpu-shares", "CpuShares"),
+    ("--cpuset-cpus", "CpusetCpus"),
+    ("--cpuset-mems", "CpusetMems"),
+    ("--memory-reservation", "MemoryReservation"),
+    ("--pids-limit", "PidsLimit"),
+    ("--oom-score-adj", "OomScoreAdj"),
+)
+LISTS = (
+    ("--add-host", "ExtraHosts"),
+    ("--dns", "Dns"),
+    ("--dns-search", "DnsSearch"),
+    ("--dns-option", "DnsOptions"),
+    ("--volumes-from", "VolumesFrom"),
+    ("--device-cgroup-rule", "DeviceCgroupRules"),
+)
+FLAGS = (("--oom-kill-disable", "OomKillDisable"), ("--publish-all", "PublishAllPorts"))
+
+
+def _others(content: dict[str, Any], host: dict[str, Any], config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What `docker run` was told beside the options that have a field of their own; 0, "" and private are defaults."""
+    hostname = config.get("Hostname") or ""
+    if hostname and not content["Id"].startswith(hostname) and host.get("NetworkMode") != "host":
+        yield "--hostname", hostname
+    yield from ((option, str(host[key])) for option, key in VALUES if host.get(key) not in (None, 0, "", "private"))
+    yield from ((option, str(value)) for option, key in LISTS for value in host.get(key) or ())
+    yield from (("--sysctl", f"{name}={value}") for name, value in (host.get("Sysctls") or {}).items())
+    yield from (("--link", _link(text)) for text in host.get("Links") or ())
+    yield from ((option, "") for option, key in FLAGS if host.get(key))
+    yield from (("--mount", text) for item in host.get("Mounts") or () if (text := _mount(item)))
+    yield from (("--tmpfs", f"{path}:{options}".rstrip(":")) for path, options in (host.get("Tmpfs") or {}).items())
+    if config.get("StopTimeout") is not None:
+        yield "--stop-timeout", str(config["StopTimeout"])
+
+
+def _link(text: str) -> str:
+    """/other:/own/alias as it was typed: other:alias."""
+    other, _, alias = text.partition(":")
+    return f"{other.lstrip('/')}:{alias.rpartition('/')[2]}"
+
+
+def _mount(item: dict[str, Any]) -> str:
+    parts = [f"type={item.get('Type', 'volume')}"]
+    parts += [f"{name}={item[key]}" for name, key in (("source", "Source"), ("target", "Target")) if item.get(key)]
+    parts += ["readonly"] if item.get("ReadOnly") else []
+    size = (item.get("TmpfsOptions") or {}).get("SizeBytes")
+    return ",".join([*parts, f"tmpfs-size={size}"] if size else parts)
+
+
+def _swap(memory: int, swap: int) -> int:
+    return 0 if swap == 2 * memory else swap
 
 
 def _limit(name: str) -> str:

@@ -77,8 +77,25 @@ HOST_CONFIG = (
     "Mounts",
     "ExtraHosts",
     "Init",
+    "UTSMode",
+    "CgroupParent",
+    "CpuShares",
+    "CpusetMems",
+    "MemoryReservation",
+    "PidsLimit",
+    "OomScoreAdj",
+    "Sysctls",
+    "Dns",
+    "DnsSearch",
+    "DnsOptions",
+    "VolumesFrom",
+    "Links",
+    "PublishAllPorts",
 )
-CONFIG = ("Hostname", "User", "Tty", "OpenStdin", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts")
+CONFIG = (
+    "Hostname", "User", "Tty", "OpenStdin", "AttachStdout", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts",
+    "StopSignal", "StopTimeout",
+)  # fmt: skip
 IMAGE = (
     "Id",
     "RepoTags",
@@ -324,7 +341,7 @@ def _inspected(content: dict[str, Any]) -> dict[str, Any]:
 
 def _image(content: dict[str, Any]) -> dict[str, Any]:
     config = content.get("Config") or {}
-    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir")
+    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir", "StopSignal")
     return {
         **_few(content, IMAGE),
         "Config": {**_few(config, wanted), "Env": _environment(config), "Labels": _labels(config)},

@@ -157,13 +157,19 @@ def _wrapped(text: str, look: Appearance, indent: str) -> Iterator[str]:
 
 
 def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
+    """In the form that the container was made in; the other for who asks for it."""
     yield look.paint("   The container's own line, corrected", "bold") + f": {'; '.join(corrected.changes)}"
-    yield from _command(corrected.run, look, "   ")
+    forms = [("as a docker run line", corrected.run), ("as a compose service", corrected.compose)]
+    (_, first), (other, second) = forms[::-1] if corrected.service else forms
+    yield from _command(first, look, "   ")
+    if corrected.unread:
+        names = ", ".join(plain(name) for name in corrected.unread[:6]) + (" …" if corrected.unread[6:] else "")
+        yield from _wrapped(f"The value of {names} was not read: set it in the shell that runs this.", look, "   ")
     if look.verbose:
-        yield "   As a compose service:"
-        yield from _command(corrected.compose, look, "   ")
+        yield f"   {other.capitalize()}:"
+        yield from _command(second, look, "   ")
     else:
-        yield "   (--verbose shows it as a compose service)"
+        yield f"   (--verbose shows it {other})"
 
 
 def _aside(report: Report) -> list[str]:

@@ -1,0 +1,227 @@
+"""A start line as people type it: `docker run` for a shell, and a compose service.
+
+Grammar: https://docs.docker.com/reference/cli/docker/container/run/ , https://docs.docker.com/reference/compose-file/
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WIDE = 88
+KFD_GROUP = '"$(stat -c %g /dev/kfd)"'
+"""Where the node's group number is not known, the shell looks it up when the line is run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A `docker run` line, option by option. What equals the image's or the engine's default is left out."""
+
+    engine: str
+    image: str
+    name: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...] | None
+    """None: the image's own; empty: none at all."""
+    environment: dict[str, str | None]
+    gpus: str
+    """The value of --gpus, or empty."""
+    runtime: str
+    devices: tuple[str, ...]
+    groups: tuple[str, ...]
+    volumes: tuple[str, ...]
+    ports: tuple[str, ...]
+    user: str
+    working_dir: str
+    network: str
+    ipc: str
+    pid: str
+    shm_size: int
+    memory: int
+    cpus: float
+    security: tuple[str, ...]
+    cap_add: tuple[str, ...]
+    cap_drop: tuple[str, ...]
+    ulimits: dict[str, tuple[int, int]]
+    restart: str
+    platform: str
+    flags: tuple[str, ...]
+    """Options without a value, such as --rm and --privileged."""
+    rest: tuple[tuple[str, str], ...]
+    """(option, value) of those that no correction touches."""
+    service: str = ""
+    memory_swap: int = 0
+
+
+def as_run(line: RunLine) -> str:
+    """The line as a shell takes it, an option a line where it is long."""
+    words = [_option(name, value) for name, value in _options(line)]
+    tail = " ".join(shlex.quote(word) for word in (line.image, *(line.entrypoint or ())[1:], *line.command))
+    whole = " ".join((f"{line.engine} run", *words, tail))
+    if len(whole) <= WIDE:
+        return whole
+    return " \\\n  ".join((f"{line.engine} run", *words, tail))
+
+
+def _option(name: str, value: str | None) -> str:
+    if value is None:
+        return name
+    quoted = value if value == KFD_GROUP else shlex.quote(value)
+    return f"{name} {quoted}" if len(name) == 2 else f"{name}={quoted}"
+
+
+def _options(line: RunLine) -> list[tuple[str, str | None]]:
+    """(option, value) in the order that people write them; None: a flag."""
+    options: list[tuple[str, str | None]] = [(flag, None) for flag in line.flags]
+    options += _given(("--name", line.name), ("--platform", line.platform), ("--runtime", line.runtime),
+                      ("--gpus", line.gpus))  # fmt: skip
+    for name, values in (("--device", line.devices), ("--group-add", line.groups), ("--security-opt", line.security),
+                         ("--cap-add", line.cap_add), ("--cap-drop", line.cap_drop)):  # fmt: skip
+        options += [(name, value) for value in values]
+    options += [("--ulimit", f"{name}={_ulimit(*limit)}") for name, limit in line.ulimits.items()]
+    options += _given(("--shm-size", _size(line.shm_size)), ("--memory", _size(line.memory)),
+                      ("--memory-swap", _size(line.memory_swap)), ("--cpus", _cpus(line)))  # fmt: skip
+    options += _given(("--ipc", line.ipc), ("--pid", line.pid), ("--network", line.network), ("--user", line.user),
+                      ("--workdir", line.working_dir), ("--restart", line.restart))  # fmt: skip
+    options += [(name, value or None) for name, value in line.rest]
+    options += [("-e", name if value is None else f"{name}={value}") for name, value in line.environment.items()]
+    options += [("-v", volume) for volume in line.volumes]
+    options += [("-p", port) for port in line.ports]
+    if line.entrypoint is not None:
+        options.append(("--entrypoint", line.entrypoint[0] if line.entrypoint else ""))
+    return options
+
+
+def _given(*options: tuple[str, str]) -> Iterable[tuple[str, str]]:
+    return ((name, value) for name, value in options if value)
+
+
+def _ulimit(soft: int, hard: int) -> str:
+    return str(soft) if soft == hard else f"{soft}:{hard}"
+
+
+def _cpus(line: RunLine) -> str:
+    return f"{line.cpus:g}" if line.cpus else ""
+
+
+def _size(count: int) -> str:
+    """Bytes as the engine takes them: 8g, 512m."""
+    if not count:
+        return ""
+    for unit, factor in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
+        if count > 0 and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return str(count)
+
+
+# Options to the keys of a compose service.
+FLAG_KEYS = {"-i": "stdin_open", "-t": "tty", "--init": "init", "--privileged": "privileged",
+             "--read-only": "read_only", "--oom-kill-disable": "oom_kill_disable"}  # fmt: skip
+VALUE_KEYS = {
+    "--hostname": "hostname", "--uts": "uts", "--userns": "userns_mode", "--cgroup-parent": "cgroup_parent",
+    "--cpu-shares": "cpu_shares", "--cpuset-cpus": "cpuset", "--memory-reservation": "mem_reservation",
+    "--pids-limit": "pids_limit", "--oom-score-adj": "oom_score_adj",
+}  # fmt: skip
+LIST_KEYS = {
+    "--add-host": "extra_hosts", "--dns": "dns", "--dns-search": "dns_search", "--dns-option": "dns_opt",
+    "--device-cgroup-rule": "device_cgroup_rules", "--sysctl": "sysctls", "--tmpfs": "tmpfs",
+    "--volumes-from": "volumes_from", "--link": "links",
+}  # fmt: skip
+
+
+def as_compose(line: RunLine) -> str:
+    """The same as a compose service. Strings are written as JSON, which YAML reads as it stands."""
+    rows: list[str] = ["services:", f"  {_key(line.service or line.name or 'app')}:", f"    image: {_text(line.image)}"]
+    own_network = line.network if line.network not in ("", "host", "none") and ":" not in line.network else ""
+    fields: list[tuple[str, object]] = [
+        ("platform", line.platform), ("runtime", line.runtime), ("user", line.user), ("working_dir", line.working_dir),
+        ("entrypoint", list(line.entrypoint or ())), ("command", list(line.command)),
+        ("environment", [name if value is None else f"{name}={value}" for name, value in line.environment.items()]),
+        ("devices", [d for d in line.devices if "=" not in d]), ("group_add", _compose_groups(line)),
+        ("security_opt", list(line.security)), ("cap_add", list(line.cap_add)), ("cap_drop", list(line.cap_drop)),
+        ("ipc", line.ipc), ("pid", line.pid), ("network_mode", "" if own_network else line.network),
+        ("networks", [own_network] if own_network else []), ("shm_size", _size(line.shm_size)),
+        ("mem_limit", _size(line.memory)), ("memswap_limit", _size(line.memory_swap)), ("cpus", _cpus(line)),
+        *_rest(line), ("volumes", [*line.volumes, *_mounts(line)]), ("ports", list(line.ports)),
+        ("restart", line.restart), *((key, flag in line.flags) for flag, key in FLAG_KEYS.items()),
+    ]  # fmt: skip
+    if line.entrypoint == ():
+        rows.append("    entrypoint: []")
+    for name, value in fields:
+        rows += _field(name, value)
+    if line.ulimits:
+        rows.append("    ulimits:")
+        for name, (soft, hard) in line.ulimits.items():
+            rows += [f"      {name}:", f"        soft: {soft}", f"        hard: {hard}"]
+    rows += _reservation(line)
+    volumes = [volume.split(":")[0] for volume in line.volumes if volume[0] not in "/.~" and ":" in volume]
+    for title, names in (("networks", [own_network] if own_network else []), ("volumes", volumes)):
+        if names:
+            rows += [f"{title}:", *(row for name in names for row in (f"  {_key(name)}:", "    external: true"))]
+    return "\n".join(rows) + "\n"
+
+
+def _rest(line: RunLine) -> list[tuple[str, object]]:
+    fields: list[tuple[str, object]] = [(VALUE_KEYS[name], value) for name, value in line.rest if name in VALUE_KEYS]
+    for option, key in LIST_KEYS.items():
+        fields.append((key, [value for name, value in line.rest if name == option]))
+    fields += [("stop_grace_period", f"{value}s") for name, value in line.rest if name == "--stop-timeout"]
+    return fields
+
+
+def _mounts(line: RunLine) -> list[str]:
+    """--mount of a folder or volume, in the short form."""
+    found = []
+    for text in (value for name, value in line.rest if name == "--mount" and "type=tmpfs" not in value):
+        parts = dict(part.partition("=")[::2] for part in text.split(","))
+        end = ":ro" if "readonly" in parts else ""
+        found.append(f"{parts.get('source', '')}:{parts.get('target', '')}{end}".lstrip(":"))
+    return found
+
+
+def _field(name: str, value: object) -> list[str]:
+    if isinstance(value, list) and value:
+        return [f"    {name}:", *(f"      - {_text(item)}" for item in value)]
+    if value is True:
+        return [f"    {name}: true"]
+    return [f"    {name}: {_text(value)}"] if value and isinstance(value, str) else []
+
+
+def _compose_groups(line: RunLine) -> list[str]:
+    return ["<number that `stat -c %g /dev/kfd` prints>" if g == KFD_GROUP else g for g in line.groups]
+
+
+def _reservation(line: RunLine) -> list[str]:
+    cdi = [device for device in line.devices if "=" in device]
+    if not line.gpus and not cdi:
+        return []
+    rows = ["    deploy:", "      resources:", "        reservations:", "          devices:"]
+    if cdi:
+        rows += [
+            "            - driver: cdi",
+            "              device_ids:",
+            *(f"                - {_text(d)}" for d in cdi),
+        ]
+        return [*rows, "              capabilities: [gpu]"]
+    rows.append("            - driver: nvidia")
+    ids = [part.strip('"').removeprefix("device=") for part in line.gpus.split('",') if "device=" in part]
+    if ids:
+        rows += [
+            "              device_ids:",
+            *(f"                - {_text(one)}" for one in ids[0].split(",")),
+        ]
+    else:
+        count = line.gpus.split(",")[0]
+        rows.append(f"              count: {count if count.isdigit() else 'all'}")
+    return [*rows, "              capabilities: [gpu]"]
+
+
+def _text(value: object) -> str:
+    """A dollar sign would be compose's own: it is doubled."""
+    return json.dumps(str(value).replace("$", "$$"), ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() else _text(name)
