@@ -321,7 +321,7 @@ def own_base() -> Base:
     """The shipped entries with the user's own laid over them."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ.get("HOME") or "/nonexistent", ".config")
     own = Path(home) / "gpu-doctor" / "knowledge"
-    return load([own] if own.is_dir() else [])
+    return load([own] if os.path.isdir(own) else [])
 
 
 def connect() -> Any:

@@ -131,6 +131,8 @@ def save(snapshot: Snapshot, path: Path, overwrite: bool = False) -> None:
 
 def demand_free(path: Path, overwrite: bool) -> None:
     """Only a regular file may be overwritten, and only when that was asked for. Raises UsageError."""
+    if not os.path.isdir(path.parent):
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
         there = os.lstat(path)
     except OSError:

@@ -61,7 +61,7 @@ def test_only_a_regular_file_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="No such file or directory"):
+    with pytest.raises(UsageError, match="there is no folder"):
         save(snapshot(), tmp_path / "nowhere" / "s.gz")
     (tmp_path / "s.gz").write_text("mine")
 

@@ -22,6 +22,10 @@ LISTED = 200
 DETAILED = 8
 """Containers that failed lately and are inspected one by one for their error."""
 
+NO_SSH = (
+    "ssh is not spoken here; forward the socket with `ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST`, "
+    "then set DOCKER_HOST=unix:///tmp/engine.sock"
+)
 EVENTS = ("start", "oom", "kill", "stop", "die")
 EVENTS_KEPT = 64
 
@@ -217,6 +221,9 @@ def engine(system: System, target: Target) -> Iterator[Reading]:
     yield system.reading("docker:addresses", "ok", "\n".join(found))
     connected: list[_Engine] = []
     for address in found:
+        if address.startswith("ssh://"):
+            yield system.reading(f"docker:connect {address}", "failed", error=NO_SSH)
+            continue
         try:
             connected.append(_Engine(system, address))
         except Exception as error:  # the package raises its own and those of three others

@@ -51,6 +51,11 @@ def run(verb: str | None, words: list[str]) -> int:
         # The reader left (a pager, head): not an error, and the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # Such as a home that this user may not enter: what was wrong and where, on one line.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"gpu-doctor: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def _unknown(verb: str) -> str:

@@ -68,10 +68,11 @@ def base(options: argparse.Namespace) -> tuple[Base, Patterns]:
 def folders(options: argparse.Namespace) -> tuple[Path, ...]:
     """The folders with entries beside the shipped ones. Raises UsageError when a named one is not there."""
     for folder in options.knowledge:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UsageError(f"--knowledge {folder}: no such folder")
     own = config_folder() / "knowledge"
-    return (*([own] if own.is_dir() else []), *options.knowledge)
+    # Path.is_dir would raise for a home that this user may not enter.
+    return (*([own] if os.path.isdir(own) else []), *options.knowledge)
 
 
 def config_folder() -> Path:
@@ -127,9 +128,9 @@ def examine(
     from doctor.probes.system import COMMAND_SECONDS, System
     from doctor.snapshot import Target
 
+    _demand_sense(options)
     for name in options.log:
-        if not os.access(name, os.R_OK):
-            raise UsageError(f"--log {name}: there is no such file, or it cannot be read")
+        _demand_log(name)
     if not os.path.isdir(options.root):
         raise UsageError(f"--root {options.root}: no such folder")
     system = System(options.root, (options.timeout or COMMAND_SECONDS) / COMMAND_SECONDS, redactor())
@@ -141,6 +142,31 @@ def examine(
             yield event
     finally:
         progress.clear()
+
+
+def _demand_sense(options: argparse.Namespace) -> None:
+    """Raises UsageError for what cannot be meant."""
+    if options.container == "":
+        raise UsageError("--container needs a name; `docker ps -a` lists all")
+    if options.container and options.root != "/":
+        raise UsageError(
+            "--container is asked of the engine of this machine, not of one below --root: give one of them"
+        )
+    if options.timeout is not None and not options.timeout > 0:
+        raise UsageError(f"--timeout {options.timeout:g}: must be more than 0 seconds")
+
+
+def _demand_log(name: str) -> None:
+    """Raises UsageError for what is no log that can be read."""
+    from doctor.logs import binary_kind
+
+    try:
+        with open(name, "rb") as stream:
+            kind = binary_kind(stream.read(8192))
+    except OSError as error:
+        raise UsageError(f"--log {name} cannot be read: {error.strerror}") from None
+    if kind:
+        raise UsageError(f"--log {name} is not a log: it is {kind}")
 
 
 class _Progress:
