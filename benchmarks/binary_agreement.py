@@ -155,8 +155,8 @@ def _plain(payload: bytes, flags: int) -> bytes:
 
 def bundles(files: list[BinaryFile], tool: str) -> None:
     print(f"## AMD bundles against `{os.path.basename(tool)} -list`\n")
-    print("| file | bundles | compared | equal |")
-    print("|---|---|---|---|")
+    print("| file | bundles | equal |")
+    print("|---|---|---|")
     for file in files:
         with open_file(file.path) as opened:
             reader = Reader(opened.source, size_limit=1 << 40)
@@ -164,9 +164,8 @@ def bundles(files: list[BinaryFile], tool: str) -> None:
             if section is None:
                 continue
             places = [*bundle_places(reader, section.offset, section.offset + section.size)]
-            chosen = places[:: max(1, len(places) // 6)][:6]
-            equal = sum([_same_bundle(reader, start, end, tool) for start, end in chosen])
-        print(f"| {os.path.basename(file.path)} | {len(places)} | {len(chosen)} | {equal} |")
+            equal = sum([_same_bundle(reader, start, end, tool) for start, end in places])
+        print(f"| {os.path.basename(file.path)} | {len(places)} | {equal} |")
     print()
 
 
@@ -283,7 +282,7 @@ def main() -> int:
     if bundler is None:
         print("no clang-offload-bundler here: AMD bundles not compared\n")
     else:
-        bundles([file for file in files if file.gfx and file.kind == "shared-object"], bundler)
+        bundles([file for file in files if file.gfx and file.kind in ("shared-object", "executable")], bundler)
     dynamic([file for file in files if file.needed or file.soname])
     hidden([file for root in roots for file in scan(root, Depth.KNOWN)])
     return 0

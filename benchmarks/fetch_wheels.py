@@ -24,7 +24,7 @@ SINGLE = {
     "cuobjdump": ("nvidia-cuda-cuobjdump",),
     "cuda": (
         "bitsandbytes==0.50.2",
-        "nvidia-cublas==13.10.0.50",
+        "nvidia-cublas==13.10.0.20",
         "cupy-cuda12x==14.2.0",
         "xformers==0.0.35",
         "onnxruntime-gpu==1.31.1",
@@ -32,7 +32,7 @@ SINGLE = {
     ),
     # Where pip has no such file, an image of it is left out.
     "cpu": ("torch==2.13.0+cpu",),
-    "rocm": ("cupy-rocm-7-0==14.2.0", "onnxruntime-rocm==1.22.2", "jax-rocm7-plugin", "jax-rocm7-pjrt"),
+    "rocm": ("cupy-rocm-7-0==14.2.0", "onnxruntime-rocm==1.22.2.post3", "jax-rocm7-plugin", "jax-rocm7-pjrt"),
 }
 DEBIAN = ("librocsparse0", "librocrand1")
 

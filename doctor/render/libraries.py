@@ -1,4 +1,4 @@
-"""What files load, in words and in JSON: the libraries that are missing or too old in full, the others on request."""
+"""What files load, in words and in JSON: libraries that are missing or too old in full, the others on request."""
 
 from __future__ import annotations
 
@@ -43,14 +43,18 @@ def library_json(edge: Edge) -> dict[str, Any]:
 
 
 def library_lines(resolution: Resolution, verbose: bool) -> Iterator[str]:
-    """What each file loads, in the order of loading, and a closing line."""
+    """What the files load: each missing library once, in the order of loading, and a closing line."""
+    missing: dict[tuple[str, str], list[Edge]] = {}
     for edge in resolution.edges:
         if edge.missing:
-            yield from _missing(edge)
-        elif edge.versions_missing:
+            missing.setdefault((edge.needed, edge.kind), []).append(edge)
+    for edges in missing.values():
+        yield from _missing(edges, verbose)
+    for edge in resolution.edges:
+        if edge.versions_missing:
             nodes = ", ".join(edge.versions_missing)
             yield _line(f"too old: {edge.found} has no {nodes}, needed by {edge.by}")
-        elif verbose or edge.kind == "from-driver":
+        elif not edge.missing and (verbose or edge.kind == "from-driver"):
             where = f"{edge.found} ({edge.how})" if edge.found else edge.how
             yield _line(f"{edge.needed} of {edge.by}: {where}")
     for problem in resolution.problems:
@@ -61,8 +65,12 @@ def library_lines(resolution: Resolution, verbose: bool) -> Iterator[str]:
     yield f"{len(resolution.edges)} libraries looked for, {wrong} missing or too old"
 
 
-def _missing(edge: Edge) -> Iterator[str]:
-    yield _line(f"missing: {edge.needed}, needed by {edge.by}")
+def _missing(edges: Sequence[Edge], verbose: bool) -> Iterator[str]:
+    """One library that several files miss, with where it was looked for on behalf of the first of them."""
+    edge = edges[0]
+    others = list(dict.fromkeys(one.by for one in edges))[1:]
+    yield _line(f"missing: {edge.needed}, needed by {edge.by}" + (f" and {len(others)} more" if others else ""))
+    yield from (f"  needed by {_line(by)}" for by in (others if verbose else others[:3]))
     yield from (f"  {_line(line)}" for line in provided_by(provider_of(edge.needed)))
     if edge.kind == "after-ldconfig":
         yield f"  {_line(edge.how)}"
