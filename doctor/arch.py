@@ -294,7 +294,7 @@ def amd_code_runs(targets: Iterable[str], device: str) -> Answer:
     because = best.because if len(answers) == 1 else f"the device is {device}; there is {_few(targets)}"
     override = override_for(targets, device)
     if override:
-        because += f"; override possible: {override.value} (a guess, and unsupported)"
+        because += f"; HSA_OVERRIDE_GFX_VERSION={override.value} may load code of {override.runs_as} (unsupported)"
     return Answer("no", None, because, best.rule)
 
 

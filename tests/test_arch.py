@@ -231,7 +231,7 @@ def test_best_of_many() -> None:
 def test_override_is_a_guess_within_the_family() -> None:
     refused = amd_code_runs(["gfx1030", "gfx1100"], "gfx1031")
     assert refused.runs == "no"
-    assert "override possible: 10.3.0 (a guess, and unsupported)" in refused.because
+    assert "HSA_OVERRIDE_GFX_VERSION=10.3.0 may load code of gfx1030 (unsupported)" in refused.because
     override = override_for(["gfx1100"], "gfx1102")
     assert override
     assert (override.value, override.runs_as) == ("11.0.0", "gfx1100")

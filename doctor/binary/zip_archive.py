@@ -30,6 +30,8 @@ _MIN_STRIDE = 4 << 20
 # Real libraries deflate to a third; 1000 is what a bomb has.
 _MAX_RATIO = 200
 _RATIO_FREE = 64 << 20
+# The largest wheels have some 20,000 files.
+MAX_MEMBERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Member:
 def members(reader: Reader) -> Iterator[Member]:
     """The files of the archive in the order of its directory. Raises Damaged."""
     at, end, base = _directory(reader)
+    left = MAX_MEMBERS
     while at < end:
         window = reader.read_at(at, min(_WINDOW, end - at))
         place = 0
@@ -55,6 +58,9 @@ def members(reader: Reader) -> Iterator[Member]:
             if step == 0:
                 break
             place += step
+            left -= 1
+            if left < 0:
+                raise Damaged(at + place, f"more than {MAX_MEMBERS} members in a zip archive")
             if not member.name.endswith("/"):
                 yield member
         if place == 0:

@@ -101,6 +101,8 @@ class _Answer:
         self._driver: str | None = options.driver
         self._library_path = _library_path(options)
         self._loaded: list[str] = []
+        # By archive, how many libraries are in it: they are followed only once they are unpacked.
+        self._packed: dict[str, int] = {}
         # By GPU and file, or folder of kernel images: whether code in it runs.
         self._runs: dict[Gpu, dict[str, str]] = {}
         self._paths = [_on_disk(path, options.root) for path in options.paths]
@@ -111,11 +113,18 @@ class _Answer:
                 for file in scan(path, self._depth):
                     self.count += 1
                     self.damaged += bool(file.unreadable)
-                    if self.root is not None and file.kind in ("executable", "shared-object") and "!" not in file.path:
-                        self._loaded.append(file.path)
+                    if self.root is not None and file.kind in ("executable", "shared-object"):
+                        self._keep(file.path)
                     yield file
             except OSError as error:
                 raise UsageError(f"{one_line(path)} cannot be read: {error.strerror}") from None
+
+    def _keep(self, path: str) -> None:
+        if _is_member(path):
+            archive = path.partition("!")[0]
+            self._packed[archive] = self._packed.get(archive, 0) + 1
+        else:
+            self._loaded.append(path)
 
     def verdicts(self, file: BinaryFile) -> list[Verdict]:
         """Whether each GPU has code in `file`; nothing for a file without device code."""
@@ -141,6 +150,9 @@ class _Answer:
         """What the files load below the root; after all files were given."""
         if self.root is None:
             return None
+        from dataclasses import replace
+
+        from doctor.loader.resolution import Problem
         from doctor.loader.resolve import resolve
         from doctor.render.libraries import is_wrong
         from doctor.tree import DirectoryTree
@@ -149,7 +161,16 @@ class _Answer:
         with DirectoryTree(self.root) as tree:
             found = resolve(tree, inside, {"LD_LIBRARY_PATH": self._library_path})
         self.does_not_load = any(is_wrong(edge) for edge in found.edges)
-        return found
+        packed = [
+            Problem(archive, f"{number} libraries in it are looked at but not resolved: unpack it first")
+            for archive, number in self._packed.items()
+        ]
+        return replace(found, problems=(*found.problems, *packed))
+
+
+def _is_member(path: str) -> bool:
+    """Whether a path is that of a file in an archive, not of one whose name has a `!` in it."""
+    return "!" in path and not os.path.lexists(path)
 
 
 def _gpus(names: list[str]) -> tuple[Gpu, ...]:
@@ -241,7 +262,7 @@ def _verdict(file: BinaryFile, gpu: Gpu, driver: str | None) -> Verdict:
 
 def _details(file: BinaryFile) -> Details | None:
     """What pyelftools tells of a file; for an archive's member, or one it cannot read, None."""
-    if file.kind not in ("executable", "shared-object", "relocatable") or "!" in file.path:
+    if file.kind not in ("executable", "shared-object", "relocatable") or _is_member(file.path):
         return None
     from doctor.binary.details import details
     from doctor.binary.reader import Damaged, open_file

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from doctor.binary import zip_archive
 from doctor.binary.reader import Damaged, Memory, Reader, open_file
 from doctor.binary.record import BinaryFile
 from doctor.binary.scan import scan, scan_file
@@ -36,6 +37,16 @@ CONTENTS = {
     "pkg/__init__.py": b"x = 1\n",
     "pkg-1.dist-info/RECORD": b"pkg/mixed.so,,\n",
 }
+
+
+def test_members_without_end_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_archive, "MAX_MEMBERS", 3)
+    path = wheel(tmp_path / "many.zip", zipfile.ZIP_STORED, CONTENTS)
+    with open_file(path) as archive, pytest.raises(Damaged, match="more than 3 members"):
+        list(members(archive))
+    *inner, whole = scan(str(path))
+    assert ([file.kind for file in inner], whole.kind) == (["shared-object", "shared-object", "code-object"], "zip")
+    assert "more than 3 members" in whole.unreadable[0].reason
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])

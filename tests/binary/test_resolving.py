@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,19 @@ def test_the_library_path_of_the_process_counts(root: Path) -> None:
     found = {edge["needed"]: edge["how"] for edge in asked["libraries"]}
     assert (done.returncode, found["libours.so.3"]) == (0, "LD_LIBRARY_PATH")
     assert "LD_LIBRARY_PATH" not in {edge["how"] for edge in silent["libraries"]}, "another machine's root"
+
+
+def test_libraries_in_archives_are_said_to_be_left_out(root: Path) -> None:
+    wheel = root / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(root / "usr/lib/libours.so.3", "a/libours.so.3")
+        archive.write(root / "app", "a/app")
+    strange = shutil.copy(root / "whole", root / "odd!name")
+    done = binary("--root", str(root), str(wheel), strange)
+    wheel.unlink()
+    Path(strange).unlink()
+    assert f"not followed: {wheel}: 2 libraries in it are looked at but not resolved: unpack it first\n" in done.stdout
+    assert done.stdout.endswith("2 libraries looked for, 0 missing or too old\n")
 
 
 def test_a_file_outside_the_root_is_refused(root: Path) -> None:
