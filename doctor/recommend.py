@@ -41,7 +41,10 @@ VENDORS = (
 _CUDA_BASE, _ROCM_BASE = "nvidia/cuda", "rocm/dev-ubuntu-24.04"
 _IMAGES = {
     ("torch", "nvidia"): "pytorch/pytorch",
+    ("vllm", "nvidia"): "vllm/vllm-openai",
+    ("tensorflow", "nvidia"): "tensorflow/tensorflow",
     ("torch", "amd"): "rocm/pytorch",
+    ("vllm", "amd"): "rocm/vllm",
     ("tensorflow", "amd"): "rocm/tensorflow",
 }
 
@@ -152,19 +155,20 @@ def _for_nvidia(gpus: Sequence[Gpu], framework: str, machine: Machine) -> _Choic
     if not fits:
         limits.append(f"driver {machine.driver} is too old for every CUDA release that knows these GPUs")
         return _Choice("", line, False, tuple(limits), sources)
-    tags = [row.example for row in data.image_names() if row.image == _CUDA_BASE]
-    published = [tag.strip() for tag in ",".join(tags).split(",") if tag.strip()]
+    names = _rule(_CUDA_BASE)
+    published = [tag.strip() for tag in names.example.split(",")]
     known_tags = [tag for tag in published if _short(tag) in fits]
-    names = next(row for row in data.image_names() if row.image == _CUDA_BASE)
+    sources = (*names.sources, *sources)
     if known_tags:
-        return _Choice(f"{_CUDA_BASE}:{known_tags[-1]}", line, False, tuple(limits), (*sources, *names.sources))
+        # What the driver knows itself goes before what it takes by compatibility.
+        tag = max(known_tags, key=lambda tag: (not [*_minor(machine, _short(tag))], version(_short(tag))))
+        limits += _minor(machine, _short(tag))
+        return _Choice(f"{_CUDA_BASE}:{tag}", line, False, tuple(limits), sources)
     last = max(fits, key=version)
     limits.append(
         f"tags of {_CUDA_BASE} are {names.pattern}; put the patch release of CUDA {last} and your distribution in"
     )
-    return _Choice(
-        f"{_CUDA_BASE}:<{last}.Z>-runtime-<distribution>", line, True, tuple(limits), (*sources, *names.sources)
-    )
+    return _Choice(f"{_CUDA_BASE}:<{last}.Z>-runtime-<distribution>", line, True, tuple(limits), sources)
 
 
 def _short(tag: str) -> str:
@@ -178,7 +182,9 @@ def _driver_takes(machine: Machine, cuda: str) -> bool:
 def _cuda_framework(
     gpus: Sequence[Gpu], framework: str, machine: Machine, line: str, limits: list[str], sources: tuple[str, ...]
 ) -> _Choice:
-    builds = _builds(gpus, framework)
+    builds, surely = _builds(gpus, framework, ("yes", "jit")), True
+    if not builds:
+        builds, surely = _newest(_builds(gpus, framework, ("unknown",)), gpus, framework), False
     fitting = [build for build in builds if _driver_takes(machine, build.cuda)]
     if not fitting:
         reason = (
@@ -192,32 +198,73 @@ def _cuda_framework(
     same = [build for build in fitting if version(build.version) == newest]
     # An older CUDA runs with more drivers; where the driver is known, the newest that it takes.
     best = (max if machine.driver else min)(same, key=lambda build: version(build.cuda))
+    limits += _minor(machine, best.cuda)
+    if not surely:
+        limits.append(
+            f"which GPUs {framework} {best.version} holds code for is not published: ask `gpu-doctor image` about it, "
+            f"with --gpu, before you rely on it"
+        )
     line = f"{framework} {best.version} built for CUDA {best.cuda}"
-    sources = (*sources, *best.sources)
     image = _IMAGES.get((framework, "nvidia"))
     if image is None:
-        base = _for_nvidia(gpus, "none", replace(machine, driver=machine.driver))
+        base = _for_nvidia(gpus, "none", machine)
         limits.append(
             f"the tables know no official image of {framework}: install the build into a CUDA image (the wheel itself)"
         )
-        return _Choice(base.image, line, base.formed, tuple(limits), (*sources, *base.sources))
-    row = next(row for row in data.image_names() if row.image == image)
-    cudnn = best.cudnn.split(".")[0] or "9"
-    full = best.version if best.version.count(".") == 2 else f"{best.version}.0"
-    limits.append(
-        f"the tag is formed by the rule {row.pattern}; `docker manifest inspect` tells whether it was published"
-    )
+        return _Choice(base.image, line, base.formed, tuple(limits), (*best.sources, *base.sources, *sources))
+    row = _rule(image)
+    limits.append(_formed(row))
     return _Choice(
-        f"{image}:{full}-cuda{best.cuda}-cudnn{cudnn}-runtime", line, True, tuple(limits), (*sources, *row.sources)
+        f"{image}:{_tag(framework, best)}", line, True, tuple(limits), (*row.sources, *best.sources, *sources)
     )
 
 
-def _builds(gpus: Sequence[Gpu], framework: str) -> list[data.Build]:
-    """Builds that have code for every one of the GPUs, by sources that state it."""
+def _tag(framework: str, build: data.Build) -> str:
+    """The tag by the rule of the official image (image_names)."""
+    full = build.version if build.version.count(".") == 2 else f"{build.version}.0"
+    if framework == "vllm":
+        return f"v{full}"
+    if framework == "tensorflow":
+        return f"{full}-gpu"
+    return f"{full}-cuda{build.cuda}-cudnn{build.cudnn.split('.')[0] or '9'}-runtime"
+
+
+def _rule(image: str) -> data.ImageName:
+    return next(row for row in data.image_names() if row.image.startswith(image))
+
+
+def _formed(row: data.ImageName) -> str:
+    return f"the tag is formed by the rule {row.pattern}; `docker manifest inspect` tells whether it was published"
+
+
+def _newest(builds: list[data.Build], gpus: Sequence[Gpu], framework: str) -> list[data.Build]:
+    """Builds of the newest release alone, of a CUDA that writes code for the GPUs.
+
+    None where that release has lost the GPU: what it lost, an older one may lack.
+    """
+    name = "onnxruntime-gpu" if framework == "onnxruntime" else framework
+    last = max(version(row.version) for row in data.framework_builds() if row.framework == name)
+    writes = [set(toolkits_for(gpu.target)) for gpu in gpus]
+    return [
+        build for build in builds if version(build.version) == last and all(build.cuda in known for known in writes)
+    ]
+
+
+def _minor(machine: Machine, cuda: str) -> Iterator[str]:
+    """What a driver that is older than the CUDA release, though of the same major version, cannot do."""
+    if machine.driver and driver_supports_cuda(machine.driver, cuda) == "minor-compat":
+        yield (
+            f"CUDA {cuda} is newer than driver {machine.driver}: machine code runs (minor-version compatibility),"
+            " PTX is not compiled, and what needs a newer driver fails"
+        )
+
+
+def _builds(gpus: Sequence[Gpu], framework: str, answers: Sequence[str]) -> list[data.Build]:
+    """Builds of which the sources give one of these answers for every one of the GPUs."""
     name = "onnxruntime-gpu" if framework == "onnxruntime" else framework
     fits: list[data.Build] = []
     for number, gpu in enumerate(gpus):
-        own = [one.build for one in framework_builds_for(name, "", gpu) if one.answer.runs in ("yes", "jit")]
+        own = [one.build for one in framework_builds_for(name, "", gpu) if one.answer.runs in answers]
         fits = own if number == 0 else [build for build in fits if build in own]
     return [build for build in fits if not build.unverified]
 
@@ -227,7 +274,7 @@ def _nvidia_limits(gpus: Sequence[Gpu], machine: Machine) -> Iterator[str]:
         span = driver_branches_for(gpu.target)
         known = toolkits_for(gpu.target)
         if span is None or not known:
-            yield f"{gpu.name} ({gpu.target}) is new to the tables: nothing is known of its limits"
+            yield f"{gpu_label(gpu)} is new to the tables: nothing is known of its limits"
             continue
         newest = data.cuda_toolkits()[-1].cuda
         name = f"{gpu.name} ({span.architecture}, {gpu.target})"
@@ -249,22 +296,19 @@ def _nvidia_limits(gpus: Sequence[Gpu], machine: Machine) -> Iterator[str]:
 
 def _for_amd(gpus: Sequence[Gpu], framework: str) -> _Choice:
     limits = [text for gpu in {gpu.target: gpu for gpu in gpus}.values() for text in _amd_limits(gpu)]
-    releases = [row.rocm for row in data.rocm_drivers()] + [row.rocm for row in data.rocm_systems()]
-    ordered = sorted(set(releases), key=version)
-    told = {rocm: [rocm_support(gpu.target, rocm) for gpu in gpus] for rocm in ordered}
+    told = {rocm: [rocm_support(gpu.target, rocm) for gpu in gpus] for rocm in _releases()}
     official = [rocm for rocm, answers in told.items() if all(one.status == "supported" for one in answers)]
     sources = tuple(source for answers in told.values() for one in answers for source in one.sources)
     if framework != "none":
         return _rocm_framework(gpus, framework, official, limits, sources)
     if not official:
+        limits.append(_unsupported(gpus))
         return _Choice("", "", False, tuple(limits), sources)
     last = official[-1]
-    row = next(row for row in data.image_names() if row.image.startswith("rocm/dev-ubuntu"))
-    limits.append(
-        f"the tag is formed by the rule {row.pattern}; `docker manifest inspect` tells whether it was published"
-    )
+    row = _rule("rocm/dev-ubuntu")
+    limits.append(_formed(row))
     line = f"ROCm {official[0]} to {last}" if official[0] != last else f"ROCm {last}"
-    return _Choice(f"{_ROCM_BASE}:{_trim(last)}-complete", line, True, tuple(limits), (*sources, *row.sources))
+    return _Choice(f"{_ROCM_BASE}:{_trim(last)}-complete", line, True, tuple(limits), (*row.sources, *sources))
 
 
 def _trim(release: str) -> str:
@@ -274,38 +318,61 @@ def _trim(release: str) -> str:
 def _rocm_framework(
     gpus: Sequence[Gpu], framework: str, official: list[str], limits: list[str], sources: tuple[str, ...]
 ) -> _Choice:
-    builds = _builds(gpus, framework)
+    builds = _builds(gpus, framework, ("yes", "jit"))
     line = f"ROCm {official[0]} to {official[-1]}" if official else ""
     if builds:
         best = max(builds, key=lambda build: version(build.version))
-        sources = (*sources, *best.sources)
+        sources = (*best.sources, *sources)
         wheel = f"{framework} {best.version} as published for ROCm {best.rocm} has code for {_names(gpus)}"
         limits.append(wheel + ("" if official else ", though AMD's matrix does not list it: unsupported"))
     image = _IMAGES.get((framework, "amd"))
-    if image is None:
-        limits.append(f"the tables know no official ROCm image of {framework}")
+    if not official:
+        community = [row for row in data.image_names() if any(gpu.target in row.image for gpu in gpus)]
+        limits += [f"{row.image}: {row.note}" for row in community]
+        limits.append(_unsupported(gpus))
         return _Choice("", line, False, tuple(limits), sources)
+    if image is None:
+        base = _for_amd(gpus, "none")
+        limits.append(f"the tables know no official ROCm image of {framework}: install its ROCm build into this one")
+        return _Choice(base.image, line, base.formed, tuple(limits), (*base.sources, *sources))
     tags = [row for row in data.image_tags() if row.image == image]
     newest = version(data.rocm_drivers()[-1].rocm)[:1]
     latest = next((row for row in tags if row.tag == "latest"), None)
-    if official and version(official[-1])[:1] == newest and latest is not None:
+    if version(official[-1])[:1] == newest and latest is not None:
         limits.append(
-            f"{image}:latest is {latest.note.partition(': ')[2] or 'the newest release'}; pin a tag once it works"
+            f"{image}:latest is the {latest.note.partition(' = ')[2] or 'newest release'}; pin a tag once it works"
         )
-        return _Choice(f"{image}:latest", line, False, tuple(limits), (*sources, *latest.sources))
-    dated = [row for row in tags if row.rocm and row.rocm in official]
+        return _Choice(f"{image}:latest", line, False, tuple(limits), (*latest.sources, *sources))
+    dated = [row for row in tags if row.rocm and all(_supported(gpu, row.rocm) for gpu in gpus)]
     if dated:
         row = max(dated, key=lambda one: (version(one.rocm), version(one.torch)))
-        return _Choice(f"{image}:{row.tag}", line, False, tuple(limits), (*sources, *row.sources))
-    community = [row for row in data.image_names() if any(gpu.target in row.image for gpu in gpus)]
-    limits += [f"{row.image}: {row.note}" for row in community]
+        return _Choice(f"{image}:{row.tag}", line, False, tuple(limits), (*row.sources, *sources))
+    rule = _rule(image)
+    if not rule.unverified and rule.example:
+        limits.append(f"tags of {image} are {rule.pattern}, such as {rule.example}: take that of your GPU's family")
+        return _Choice(f"{image}:<tag>", line, True, tuple(limits), (*rule.sources, *sources))
     limits.append(f"no published image of {image} that the tables know of supports {_names(gpus)}")
     return _Choice("", line, False, tuple(limits), sources)
 
 
+def _releases() -> list[str]:
+    """The ROCm releases whose images the tables know, the oldest first."""
+    releases = [row.rocm for row in data.rocm_drivers()] + [row.rocm for row in data.rocm_systems()]
+    return sorted(set(releases), key=version)
+
+
+def _unsupported(gpus: Sequence[Gpu]) -> str:
+    known = _releases()
+    return f"the tables know the images of ROCm {known[0]} to {known[-1]}, and none of these supports {_names(gpus)}"
+
+
+def _supported(gpu: Gpu, rocm: str) -> bool:
+    return rocm_support(gpu.target, rocm).status == "supported"
+
+
 def _amd_limits(gpu: Gpu) -> Iterator[str]:
     row = next((row for row in data.amd_targets() if row.gfx == gpu.target.split(":")[0]), None)
-    name = f"{gpu.name} ({gpu.target})"
+    name = gpu_label(gpu)
     if row is None:
         yield f"{name} is new to the tables: nothing is known of its limits"
         return
@@ -325,6 +392,11 @@ def _amd_limits(gpu: Gpu) -> Iterator[str]:
     for override in (one for one in data.overrides() if one.gfx == row.gfx and not one.unverified):
         guess = f"HSA_OVERRIDE_GFX_VERSION={override.value} makes it load code of {override.runs_as}"
         yield f"{name}: {guess}: a guess, unsupported"
+
+
+def gpu_label(gpu: Gpu) -> str:
+    """Its name, and its target where that is something else."""
+    return gpu.name if gpu.name == gpu.target else f"{gpu.name} ({gpu.target})"
 
 
 def _names(gpus: Sequence[Gpu]) -> str:
@@ -349,14 +421,17 @@ def _ways(image: str, gpus: Sequence[Gpu], machine: Machine) -> Iterator[Way]:
         yield from _nvidia_ways(image, machine)
     else:
         yield from _amd_ways(image, machine)
-    yield Way("Kubernetes", _pod(image, gpus), "yaml", "with the vendor's device plugin on the node")
+    when = "with the vendor's device plugin on the node"
+    if gpus[0].vendor == "nvidia":
+        when += "; runtimeClassName: nvidia where that is not the default runtime"
+    yield Way("Kubernetes", _pod(image, gpus), "yaml", when)
 
 
 def _nvidia_ways(image: str, machine: Machine) -> Iterator[Way]:
     gpus = replace(_line("docker", image), gpus="all")
     cdi = replace(_line("docker", image), devices=("nvidia.com/gpu=all",))
     runtime = replace(_line("docker", image), runtime="nvidia", environment={"NVIDIA_VISIBLE_DEVICES": "all"})
-    podman = replace(_line("podman", image), devices=("nvidia.com/gpu=all",))
+    podman = replace(_line("podman", _qualified(image)), devices=("nvidia.com/gpu=all",))
     ways = [
         Way("docker run", as_run(gpus), "sh", "needs the NVIDIA Container Toolkit on the host"),
         Way(
@@ -385,6 +460,14 @@ def _nvidia_ways(image: str, machine: Machine) -> Iterator[Way]:
     )
 
 
+def _qualified(image: str) -> str:
+    """With its registry: Podman looks short names up nowhere unless it is told where.
+
+    https://docs.podman.io/en/latest/markdown/podman-pull.1.html ("Unqualified (short) names")
+    """
+    return image if "." in image.partition("/")[0] else f"docker.io/{image}"
+
+
 def _amd_ways(image: str, machine: Machine) -> Iterator[Way]:
     groups = tuple(str(one) for one in machine.groups if one) or (KFD_GROUP,)
     known = (
@@ -393,8 +476,10 @@ def _amd_ways(image: str, machine: Machine) -> Iterator[Way]:
     note = f"--group-add by number, because the image's own groups differ: {known}; not needed as root"
     engines = ("podman",) if machine.engine == "podman" else ("docker", "podman")
     for engine in engines:
-        line = replace(_line(engine, image), devices=("/dev/kfd", "/dev/dri"), groups=groups)
-        yield Way(f"{engine} run", as_run(line), "sh", note)
+        named = _qualified(image) if engine == "podman" else image
+        line = replace(_line(engine, named), devices=("/dev/kfd", "/dev/dri"), groups=groups)
+        rootless = "; rootless: --group-add=keep-groups instead" if engine == "podman" else ""
+        yield Way(f"{engine} run", as_run(line), "sh", note + rootless)
     line = replace(_line("docker", image), devices=("/dev/kfd", "/dev/dri"), groups=groups, flags=())
     yield Way("compose.yaml", as_compose(line), "yaml", "")
     more = replace(line, flags=("--rm", "-it"), shm_size=8 << 30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from doctor.recommend import VENDORS, Advice, driver_floor
+from doctor.recommend import VENDORS, Advice, driver_floor, gpu_label
 from doctor.render.appearance import Appearance
 from doctor.text import plain
 
@@ -24,7 +24,7 @@ def advice_text(advice: Sequence[Advice], look: Appearance) -> str:
 
 
 def _one(one: Advice, look: Appearance) -> Iterator[str]:
-    names = ", ".join(dict.fromkeys(f"{gpu.name} ({gpu.target})" for gpu in one.gpus))
+    names = _names(one)
     head = plain(one.image) if one.image else "no image that the tables support"
     yield look.paint(f"{plain(names)}: {head}", "bold" if one.image else "warning")
     if one.line:
@@ -42,12 +42,20 @@ def _one(one: Advice, look: Appearance) -> Iterator[str]:
     yield look.paint(f"   Facts of {one.checked}: {' '.join(shown)}", "dim")
 
 
+def _names(one: Advice) -> str:
+    return ", ".join(dict.fromkeys(gpu_label(gpu) for gpu in one.gpus))
+
+
 def advice_markdown(advice: Sequence[Advice]) -> str:
     """The same for a ticket or a wiki."""
     rows = []
     for one in advice:
-        names = ", ".join(dict.fromkeys(f"{gpu.name} ({gpu.target})" for gpu in one.gpus))
-        rows += [f"## {plain(names)}", "", f"`{one.image}`" if one.image else "No image that the tables support.", ""]
+        rows += [
+            f"## {plain(_names(one))}",
+            "",
+            f"`{one.image}`" if one.image else "No image that the tables support.",
+            "",
+        ]
         rows += [f"- {plain(text)}" for text in (one.line, driver_floor(one.line), *one.limits) if text]
         for way in one.ways:
             rows += ["", f"**{way.title}**" + (f" ({way.when})" if way.when else ""), ""]

@@ -202,7 +202,8 @@ def test_explain_joins_a_log_with_its_image(archive: str, tmp_path: Path) -> Non
     assert {one["severity"] for one in more} <= {"note"}
     assert {one["source"] for one in first["evidence"]} == {"image", "log"}
     assert first["evidence"][0]["name"].endswith("libtorch_cuda.so")
-    assert (first["values"]["supported"], first["values"]["arch"]) == ("sm_80, sm_86, sm_90a", "sm_75")
+    assert first["values"]["supported"].startswith("sm_80, sm_86, sm_90a")
+    assert first["values"]["arch"] == "sm_75"
     titles = " ".join(fix["title"] for fix in first["fixes"])
     assert "older GPU" in titles
     assert "made for this GPU" not in titles
