@@ -21,9 +21,9 @@ containers differ from machine to machine and are left out, reasons too: they ar
 
 def fingerprint(report: Report) -> str:
     """The fingerprint of the report's diagnosis; without one `1:none` or `1:unknown`."""
-    if not report.diagnoses:
+    if report.first is None:
         return f"{VERSION}:{'none' if report.examined else 'unknown'}"
-    finding = report.diagnoses[0].finding
+    finding = report.first.finding
     quoted = " ".join(item.text for item in finding.evidence).lower()
     # Versions that the log tells in passing, far from the fault, are of the machine and not of the fault.
     values = [

@@ -42,7 +42,9 @@ def binary_kind(head: bytes) -> str | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return None
     controls = sum(byte < 9 or 13 < byte < 27 for byte in head)
-    return "a binary file" if controls * 10 > len(head) else None
+    # Packed or encrypted data has all bytes alike; letters of another alphabet come without control characters.
+    is_mixed = controls * 25 > len(head) and sum(byte > 127 for byte in head) * 4 > len(head)
+    return "a binary file" if controls * 10 > len(head) or is_mixed else None
 
 
 def explain_stream(

@@ -455,9 +455,9 @@ def _context(scan: Scan) -> dict[str, str]:
 
 
 def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:
-    if scan.of(matcher.unless):
-        return []
     hits = scan.of(matcher.line)
+    if not hits or scan.of(matcher.unless):
+        return []
     if matcher.but_not:
         hits = [hit for hit in hits if not _re2(matcher.but_not).search(hit.whole)]
     if matcher.near:

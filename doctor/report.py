@@ -64,8 +64,13 @@ class Report:
     """Further parts of the JSON form, such as `image`."""
 
     @property
+    def first(self) -> Diagnosis | None:
+        """The diagnosis; None where nothing, or nothing but notes, was found."""
+        return next((item for item in self.diagnoses if item.severity != "note"), None)
+
+    @property
     def verdict(self) -> Verdict:
-        if any(item.severity != "note" for item in self.diagnoses):
+        if self.first:
             return "fault"
         return "none" if self.examined else "unknown"
 

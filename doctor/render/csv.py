@@ -29,7 +29,7 @@ def head() -> str:
 
 def row(report: Report) -> str:
     """The row of one report, by its diagnosis."""
-    first = report.diagnoses[0] if report.diagnoses else None
+    first = report.first
     evidence = first.finding.evidence[0] if first and first.finding.evidence else None
     ticket = report.extra.get("ticket", {})
     return _written(
@@ -43,7 +43,7 @@ def row(report: Report) -> str:
             ticket.get("fingerprint", ""),
             str(evidence.line) if evidence and evidence.line else "",
             evidence.text or evidence.says if evidence else "",
-            " ".join(item.finding.fault for item in report.diagnoses[1:]),
+            " ".join(item.finding.fault for item in report.diagnoses if item is not first),
             "; ".join(f"{name}={value}" for name, value in sorted(first.finding.values.items())) if first else "",
             "; ".join(ticket.get("missing_evidence", ())),
             "; ".join(report.not_examined),

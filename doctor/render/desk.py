@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TextIO
 
@@ -34,6 +34,8 @@ HEADINGS: dict[State, str] = {
     "nothing": "nothing found",
     "unread": "not read",
 }
+OPEN = 60
+"""Tickets up to which the groups of an HTML overview are open; with more the causes and their counts come first."""
 PAGES = 5000
 """Tickets that get a page of their own in HTML and a section in Markdown: a browser holds no more."""
 
@@ -157,19 +159,20 @@ def _write_sarif(answers: Iterator[Answer], out: TextIO, look: Appearance, tally
 def _text(answers: Iterator[Answer], out: TextIO, look: Appearance, tally: Tally, spool: Spool, quiet: bool) -> None:
     """A line a ticket below its cause, the commonest cause first; what is unsure, clean or unread after that."""
     asked: dict[tuple[int, str], tuple[str, ...]] = {}
-    signs: dict[tuple[int, str], str] = {}
+    heads: dict[tuple[int, str], Answer] = {}
     for one in answers:
         spool.add(one.group, _ticket_line(one, look))
         asked.setdefault(one.group, one.ask)
-        signs.setdefault(one.group, one.severity)
+        heads.setdefault(one.group, one)
     for group in spool.groups():
         state = STATES[group[0]]
         if quiet and state == "nothing":
             continue
-        count = spool.count(group)
-        sign = f"{look.sign(signs[group])}  " if signs[group] else ""
-        heading = f"{sign}{HEADINGS[state]}{group[1]} · {count:,} ticket{'s' if count != 1 else ''}"
-        out.write(_fit(look.paint(heading, signs[group]), look) + "\n")
+        count, severity = spool.count(group), heads[group].severity
+        sign = f"{look.sign(severity)}  " if severity else ""
+        cause = f"{one_line(heads[group].cause, 200)} [{group[1]}]" if group[1] else ""
+        heading = f"{sign}{HEADINGS[state]}{cause} · {count:,} ticket{'s' if count != 1 else ''}"
+        out.write(_fit(look.paint(heading, severity), look) + "\n")
         out.writelines(_fit(line, look) + "\n" for line in spool.texts(group))
         if state != "fault" and asked[group]:
             out.write("  ask for the output of:\n")
@@ -193,16 +196,18 @@ def _fit(text: str, look: Appearance) -> str:
 
 
 def _write_markdown(answers: Iterator[Answer], out: TextIO, look: Appearance, tally: Tally, spool: Spool) -> None:
+    causes: dict[tuple[int, str], str] = {}
     with Spool() as sections:
         for number, one in enumerate(answers, 1):
             words = f"- {escaped(one.name)}: {escaped(one.title)}" + (f" ({one.sure})" if one.sure else "")
             spool.add(one.group, words)
+            causes.setdefault(one.group, one.cause)
             if number <= PAGES and one.state != "nothing":
                 sections.add((0, ""), one.piece)
         out.write(f"# Triage\n\n{tally.says()}\n")
         for group in spool.groups():
-            fault = f"`{group[1]}`" if group[1] else ""
-            out.write(f"\n## {HEADINGS[STATES[group[0]]]}{fault} ({spool.count(group):,})\n\n")
+            cause = f"{escaped(causes[group])}, `{group[1]}`" if group[1] else ""
+            out.write(f"\n## {HEADINGS[STATES[group[0]]]}{cause} ({spool.count(group):,})\n\n")
             out.writelines(f"{row}\n" for row in spool.texts(group))
         for section in sections.texts((0, "")) if sections.groups() else ():
             out.write(f"\n---\n\n{section}\n")
@@ -212,7 +217,7 @@ def _write_markdown(answers: Iterator[Answer], out: TextIO, look: Appearance, ta
 
 
 def _write_html(answers: Iterator[Answer], out: TextIO, look: Appearance, tally: Tally, spool: Spool) -> None:
-    severities: dict[tuple[int, str], str] = {}
+    heads: dict[tuple[int, str], Answer] = {}
     out.write(html.HEAD)
     for number, one in enumerate(answers, 1):
         if number <= PAGES:
@@ -221,26 +226,28 @@ def _write_html(answers: Iterator[Answer], out: TextIO, look: Appearance, tally:
         named = f'<a href="#t{number}">{name}</a>' if number <= PAGES else name
         said = html.text(one_line(one.title, 300)) + (f" ({one.sure})" if one.sure not in ("", "certain") else "")
         spool.add(one.group, f'<li>{named} <span class="faint">{said}</span></li>')
-        severities.setdefault(one.group, one.severity)
+        heads.setdefault(one.group, replace(one, piece=""))
     out.write('<main id="overview">\n<h1>Triage</h1>\n<ul class="counts">')
     colors = {"fault": "error", "unsure": "warning", "nothing": "good", "unread": "faint"}
     for state in STATES:
         if tally.states[state]:
             out.write(f'<li class="{colors[state]}"><b>{tally.states[state]:,}</b>{WORDS[state]}</li>')
     out.write("</ul>\n")
-    if sum(tally.states.values()) > PAGES:
+    total = sum(tally.states.values())
+    if total > PAGES:
         out.write(f'<p class="faint">The first {PAGES:,} tickets have a page of their own.</p>\n')
     for group in spool.groups():
-        _html_group(group, severities[group], out, spool)
+        _html_group(group, heads[group], out, spool, is_open=total <= OPEN)
     out.write("</main>\n" + html.TAIL)
 
 
-def _html_group(group: tuple[int, str], severity: str, out: TextIO, spool: Spool) -> None:
-    count = spool.count(group)
-    fault = f"<code>{html.text(group[1])}</code>" if group[1] else ""
+def _html_group(group: tuple[int, str], first: Answer, out: TextIO, spool: Spool, is_open: bool) -> None:
+    cause = f"{html.text(first.cause)} <code>{html.text(group[1])}</code>" if group[1] else ""
+    severity = first.severity
     sign = f'<span class="sign {severity}">{html.SIGNS[severity]}</span>' if severity else ""
-    opened = " open" if count <= 20 else ""
-    out.write(f"<details{opened}><summary>{sign}{HEADINGS[STATES[group[0]]]}{fault} · {count:,}</summary>\n")
+    count = f'<span class="many">{spool.count(group):,}</span>'
+    said = f"{count}{sign}{HEADINGS[STATES[group[0]]]}{cause}"
+    out.write(f"<details{' open' if is_open else ''}><summary>{said}</summary>\n")
     out.write('<ol class="tickets">')
     out.writelines(spool.texts(group))
     out.write("</ol></details>\n")

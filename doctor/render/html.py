@@ -35,6 +35,8 @@ pre { background: var(--well); border: 1px solid var(--line); border-radius: 6px
   margin: .5rem 0; white-space: pre-wrap; font: 14px/1.45 ui-monospace, monospace; }
 code { font: .9em ui-monospace, monospace; background: var(--well); padding: .1em .25em; border-radius: 4px; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
+.many { display: inline-block; min-width: 2.5rem; text-align: right; margin-right: .7rem;
+  font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; } th { font-weight: 600; }
 td.count, th.count { text-align: right; white-space: nowrap; width: 4rem; }
@@ -79,7 +81,7 @@ def page(content: str, number: int) -> str:
 
 def line(report: Report, number: int) -> str:
     """A report in the overview: sign, name and what is wrong."""
-    first = report.diagnoses[0] if report.diagnoses else None
+    first = report.first
     said = first.title if first else "; ".join(report.not_examined)
     return f'{sign(report)}<a href="#t{number}">{text(report.name)}</a> <span class="faint">{text(said)}</span>'
 

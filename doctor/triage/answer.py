@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor.finding import Severity
+from doctor.knowledge import fill
 from doctor.report import Report, exit_code
 
 State = Literal["fault", "unsure", "nothing", "unread"]
@@ -21,6 +22,8 @@ class Answer:
     state: State
     fault: str
     """Empty where none was found."""
+    cause: str
+    """What the fault is called whatever the values, for the heading of its group."""
     severity: str
     title: str
     """The diagnosis, or why there is none."""
@@ -42,7 +45,7 @@ class Answer:
 
 def answer(report: Report, fail_on: Severity | Literal["never"], piece: str = "") -> Answer:
     """The answer that a report gives."""
-    first = next((item for item in report.diagnoses if item.severity != "note"), None)
+    first = report.first
     ticket = report.extra.get("ticket", {})
     state: State = "nothing" if report.examined else "unread"
     if first:
@@ -52,6 +55,7 @@ def answer(report: Report, fail_on: Severity | Literal["never"], piece: str = ""
         name=report.name,
         state=state,
         fault=first.finding.fault if first else "",
+        cause=fill(first.entry.title, {}) if first else "",
         severity=first.severity if first else "",
         title=first.title if first else reason,
         sure=first.finding.sure if first else "",

@@ -53,11 +53,17 @@ class Bench:
 class _Seen:
     """What the texts of a ticket gave so far."""
 
+    name: str
+    """Of the ticket."""
     found: list[Finding] = field(default_factory=list)
     pasted: list[Pasted] = field(default_factory=list)
     snapshots: list[Report] = field(default_factory=list)
     not_examined: list[str] = field(default_factory=list)
     texts: int = 0
+
+    def passed_over(self, name: str, reason: str) -> None:
+        """A part was not read; of a ticket that is one text its name goes without saying."""
+        self.not_examined.append(reason if name == self.name else f"{name}: {reason}")
 
 
 def examine(ticket: Ticket, bench: Bench) -> Report:
@@ -90,11 +96,12 @@ def _report(ticket: Ticket, bench: Bench) -> Report:
 
 def not_read(name: str, reason: str) -> Report:
     """The report of a ticket that could not be read."""
-    return Report("ticket", name, now(), __version__, not_examined=(reason,), examined=False)
+    told = reason.removeprefix(f"{name} ")  # which says who it is about where that is not clear
+    return Report("ticket", name, now(), __version__, not_examined=(told,), examined=False)
 
 
 def _examined(ticket: Ticket, bench: Bench) -> Report:
-    seen = _Seen()
+    seen = _Seen(ticket.name)
     if ticket.is_bundle:
         for number, leaf in enumerate(bundle_leaves(ticket)):
             if number >= PARTS:
@@ -137,10 +144,10 @@ class _Limited:
 
 def _take(leaf: Leaf, bench: Bench, seen: _Seen) -> None:
     if leaf.problem:
-        seen.not_examined.append(f"{leaf.name}: {leaf.problem}")
+        seen.passed_over(leaf.name, leaf.problem)
         return
     if leaf.cut:
-        seen.not_examined.append(f"{leaf.name}: only the first {len(leaf.data) >> 20} MB were read")
+        seen.passed_over(leaf.name, f"only the first {len(leaf.data) >> 20} MB were read")
     _take_text(leaf.name, leaf.data, None, bench, seen)
 
 
@@ -150,7 +157,7 @@ def _take_text(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen
     elif rest is None and mail.is_message(data[:4096]):
         for leaf in mail.texts(name, data):
             if leaf.problem:
-                seen.not_examined.append(f"{leaf.name}: {leaf.problem}")
+                seen.passed_over(leaf.name, leaf.problem)
             else:
                 _scan(leaf.name, leaf.data, None, bench, seen)
     else:
@@ -159,11 +166,11 @@ def _take_text(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen
 
 def _scan(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen: _Seen) -> None:
     data = readable(data)
-    if not data:
-        seen.not_examined.append("the log is empty" if not seen.texts else f"{name}: empty")
+    if rest is None and (not data or data.isspace()):
+        seen.passed_over(name, "it is empty")
         return
     if kind := binary_kind(data[:8192]):
-        seen.not_examined.append(f"{name} is not a log: it is {kind}")
+        seen.passed_over(name, f"it is {kind}")
         return
     scan = bench.patterns.scan(whole_lines(cast(BinaryIO, _Chained(data, rest))), name)
     seen.found += findings(scan, bench.base)
