@@ -35,6 +35,7 @@ pre { background: var(--well); border: 1px solid var(--line); border-radius: 6px
   margin: .5rem 0; white-space: pre-wrap; font: 14px/1.45 ui-monospace, monospace; }
 code { font: .9em ui-monospace, monospace; background: var(--well); padding: .1em .25em; border-radius: 4px; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
+summary code { white-space: nowrap; font-weight: 400; }
 .many { display: inline-block; min-width: 2.5rem; text-align: right; margin-right: .7rem;
   font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem .3rem 0;
