@@ -9,14 +9,13 @@ from textual import on
 
 from doctor.tui.blocks import aside_card, cards, diagnosis_card, fixes, gap, note
 from doctor.tui.literal import clean
+from doctor.tui.panes import WIDE
 from doctor.tui.rows import Cards, Row, Rows
 from doctor.tui.section import SectionScreen
 
 if TYPE_CHECKING:
     from doctor.diagnose import Diagnosis, SetAside
     from doctor.report import Report
-
-WIDE = 100
 
 
 class AnswerScreen(SectionScreen):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -20,11 +24,16 @@ from doctor.errors import UsageError
 from doctor.render import RENDERERS
 from doctor.render.appearance import Appearance
 from doctor.render.desk import PIECES, write
+from doctor.render.entry import entry_json, entry_text
 from doctor.report import Report
 from doctor.snapshot import Snapshot, dump, save
 from doctor.triage.answer import answer
 from doctor.tui.literal import clean, cut
 from doctor.tui.rows import Lines, Row, Rows
+
+if TYPE_CHECKING:
+    from doctor.knowledge import Entry
+    from doctor.tui.app import DoctorApp
 
 SUFFIXES = {"text": "txt", "markdown": "md"}
 ON_FILE = Appearance(color=False, unicode=True, width=100, verbose=True)
@@ -49,16 +58,30 @@ def file_name(subject: str, form: str) -> str:
     return f"gpu-doctor-{subject[:60]}.{SUFFIXES.get(form, form)}"
 
 
-def rendered(reports: Sequence[Report], form: str) -> str:
-    """One report as its verb writes it, several as `gpu-doctor triage` does."""
+def forms_of(*reports: Report) -> dict[str, Callable[[], str]]:
+    """One report in each form that its verb has, several as `gpu-doctor triage` writes them."""
     if len(reports) == 1:
-        return RENDERERS[form](reports, ON_FILE)
+        return {form: partial(render, reports, ON_FILE) for form, render in RENDERERS.items()}
+    return {form: partial(_tickets, reports, form) for form in PIECES}
+
+
+def _tickets(reports: Sequence[Report], form: str) -> str:
     out = io.StringIO()
     write((answer(one, "never", PIECES[form](one, ON_FILE)) for one in reports), form, out, ON_FILE)
     return out.getvalue()
 
 
+def forms_of_entry(entry: Entry) -> dict[str, Callable[[], str]]:
+    """An entry as `gpu-doctor knowledge show` writes it."""
+    return {
+        "text": partial(entry_text, entry),
+        "json": lambda: json.dumps(entry_json(entry), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
 class _Dialog(ModalScreen[None]):
+    app: DoctorApp
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "write", "Write", id="dialog.write-file"),
         Binding("escape", "cancel", "Cancel", id="dialog.cancel-it"),
@@ -83,52 +106,68 @@ class _Dialog(ModalScreen[None]):
         self.dismiss()
 
 
+@dataclass
+class Rendered(Message):
+    """The text to write."""
+
+    path: Path
+    text: str
+
+
 class ExportDialog(_Dialog):
     """Which format, and where."""
 
-    def __init__(self, *reports: Report, name: str = "") -> None:
+    def __init__(self, subject: str, forms: Mapping[str, Callable[[], str]], says: str = "") -> None:
+        """`forms` make the text, by the name of the format."""
         super().__init__()
-        self._reports = reports
-        self._subject = name or reports[0].name
-        self._forms = list(RENDERERS)
+        self._subject = subject
+        self._forms = dict(forms)
+        self._says = says
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall") as box:
-            box.border_title = "Export the report"
+            box.border_title = "Export"
             forms = Rows(id="forms", title="Format", classes="pane")
-            forms.show(Lines(self._forms, lambda form, width: ((f" {form}", ""),)))
+            forms.show(Lines(list(self._forms), lambda form, width: ((f" {form}", ""),)))
             yield forms
-            many = f"{len(self._reports):,} tickets. " if len(self._reports) > 1 else ""
             place = "It comes as a download:" if self.app.is_web else "File, in the folder that it was started in:"
-            yield Static(many + place, classes="says", markup=False)
-            yield Input(file_name(self._subject, self._forms[0]), id="path")
+            yield Static(f"{self._says}{place}", markup=False)
+            yield Input(file_name(self._subject, next(iter(self._forms))), id="path")
             yield Static("", id="problem", markup=False)
             yield Static("↑ ↓ format   tab file   enter write   esc leave", classes="hint", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#forms", Rows).cursor = self._forms.index("markdown") if "markdown" in self._forms else 0
-        self.query_one("#forms", Rows).focus()
+        forms = self.query_one("#forms", Rows)
+        forms.cursor = list(self._forms).index("markdown") if "markdown" in self._forms else 0
+        forms.focus()
+
+    @property
+    def _form(self) -> str:
+        return list(self._forms)[self.query_one("#forms", Rows).cursor]
 
     @on(Rows.Moved)
-    def _form_moved(self, message: Rows.Moved) -> None:
+    def _form_moved(self) -> None:
         field = self.query_one("#path", Input)
-        old = Path(field.value)
-        field.value = str(old.with_name(file_name(self._subject, self._forms[message.index])))
+        field.value = str(Path(field.value).with_name(file_name(self._subject, self._form)))
 
     def action_write(self) -> None:
-        form = self._forms[self.query_one("#forms", Rows).cursor]
         path = Path(os.path.expanduser(self.query_one("#path", Input).value.strip()))
-        text = rendered(self._reports, form)
+        make = self._forms[self._form]
+        self.problem("writing …")  # thousands of tickets take a while
+        self.app.jobs.start("export", self, lambda post, stop: post(Rendered(path, make())))
+
+    @on(Rendered)
+    def _rendered(self, message: Rendered) -> None:
         if self.app.is_web:
-            self.app.deliver_text(io.StringIO(text), save_filename=path.name)
-            self.done(f"Sent to the browser: {path.name}")
+            self.app.deliver_text(io.StringIO(message.text), save_filename=message.path.name)
+            self.done(f"Sent to the browser: {message.path.name}")
             return
         try:
-            write_new(path, text)
+            write_new(message.path, message.text)
         except UsageError as error:
             self.problem(str(error))
             return
-        self.done(f"Written: {path.absolute()}")
+        self.done(f"Written: {message.path.absolute()}")
 
 
 class SaveDialog(_Dialog):
@@ -152,8 +191,7 @@ class SaveDialog(_Dialog):
             held.show(Lines(range(len(readings)), row))
             yield held
             counts = ", ".join(f"{count} × {kind}" for kind, count in self._of.redactions.items()) or "nothing"
-            yield Static(f"Replaced: {counts}. No pattern knows every secret: look before you send it.", classes="says",
-                         markup=False)  # fmt: skip
+            yield Static(f"Replaced: {counts}. No pattern knows every secret: look before you send it.", markup=False)
             yield Input("gpu-doctor-snapshot.gz", id="path")
             yield Static("", id="problem", markup=False)
             yield Static("tab list   enter write   esc leave", classes="hint", markup=False)

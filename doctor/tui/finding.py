@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -17,18 +17,18 @@ from doctor.report import Report
 from doctor.snapshot import Snapshot
 from doctor.tui.blocks import cards, evidence, fixes, note, sources, wrong
 from doctor.tui.literal import clean, cut
+from doctor.tui.panes import TabbedScreen
 from doctor.tui.rows import Rows
-from doctor.tui.section import SectionScreen
 from doctor.tui.signs import SIGNS
 from doctor.tui.status_line import SECTIONS
-
-PANES = {"fixes": "Fix", "evidence": "Evidence", "wrong": "Why", "sources": "Sources"}
-"""In the order of the narrow tabs: what to do first."""
+from doctor.tui.tabs import PaneTabs
 
 
-class FindingScreen(SectionScreen):
+class FindingScreen(TabbedScreen):
     """A finding with its evidence and fixes."""
 
+    PANES: ClassVar[dict[str, str]] = {"fixes": "Fix", "evidence": "Evidence", "wrong": "Why", "sources": "Sources"}
+    """In the order of the narrow tabs: what to do first."""
     HELP_TEXT = (
         "One finding. y copies the fix under the cursor, Y the whole finding for a ticket, v shows the raw reading."
     )
@@ -40,7 +40,7 @@ class FindingScreen(SectionScreen):
                 tooltip="The finding before"),
         Binding("right_square_bracket", "other(1)", "Next", id="finding.go-next", key_display="]",
                 tooltip="The next finding"),
-        Binding("k", "entry", "Entry", id="finding.open-entry", show=False, tooltip="Its entry in the knowledge base"),
+        Binding("K", "entry", "Entry", id="finding.open-entry", show=False, tooltip="Its entry in the knowledge base"),
         Binding("escape", "back", "Back", id="screen.go-back", tooltip="Back to the list"),
     ]  # fmt: skip
 
@@ -52,11 +52,11 @@ class FindingScreen(SectionScreen):
         self._readings = snapshot
         self._position = position
         self._log = text
-        self._pane = "fixes"
+        self.pane = "fixes"
 
     def body(self) -> Iterable[Widget]:
         yield Static("", id="crumb", markup=False)
-        yield PaneTabs()
+        yield PaneTabs(self.PANES, self.pane, id="pane-tabs")
         with Horizontal(id="finding"):
             with Vertical(id="left"):
                 yield Rows(id="wrong", title="What is wrong", cursor=False)
@@ -106,43 +106,29 @@ class FindingScreen(SectionScreen):
         self.query_one("#sources", Rows).show(cards(links or [note("None.")]), cursor=0)
         self.query_one("#sources", Rows).say("o: open" if links else "")
         counts = {"evidence": len(quoted), "sources": len(links)}
-        self.query_one(PaneTabs).tell(self._pane, counts)
+        labels = {name: f"{says} {counts[name]}" if name in counts else says for name, says in self.PANES.items()}
+        self.query_one(PaneTabs).tell(self.pane, labels)
         self.set_class(self._of.corrected is not None, "-corrected")
         self.refresh_bindings()
 
     def on_resize(self) -> None:
         if self.is_mounted:
-            self.show_pane(self._pane)
+            self.show_pane(self.pane)
             self._show_finding()
 
     def show_pane(self, name: str) -> None:
-        """On a narrow screen, this pane alone."""
-        self._pane = name
-        narrow = self.app.size.width < 100
-        for pane in PANES:
+        self.pane = name
+        narrow = self.is_narrow
+        for pane in self.PANES:
             self.query_one(f"#{pane}", Rows).display = not narrow or pane == name
         self.query_one("#left").display = not narrow or name in ("wrong", "evidence")
         self.query_one("#right").display = not narrow or name in ("fixes", "sources")
         if narrow:
             self.query_one(f"#{name}", Rows).focus()
-        self.query_one(PaneTabs).choose(name)
-
-    def key_tab(self, event: events.Key) -> None:
-        """On a narrow screen Tab goes through the panes, which stand behind each other there."""
-        self._next_pane(event, 1)
-
-    def key_shift_tab(self, event: events.Key) -> None:
-        self._next_pane(event, -1)
-
-    def _next_pane(self, event: events.Key, by: int) -> None:
-        if self.app.size.width < 100:
-            event.prevent_default()
-            event.stop()
-            names = list(PANES)
-            self.show_pane(names[(names.index(self._pane) + by) % len(names)])
+        self.query_one(PaneTabs).tell(name)
 
     def focus_first(self) -> None:
-        self.query_one("#fixes" if self.app.size.width >= 100 else f"#{self._pane}", Rows).focus()
+        self.query_one(f"#{self.pane}" if self.is_narrow else "#fixes", Rows).focus()
 
     def filter_rows(self, text: str) -> None:
         """Move to the first evidence that holds the words."""
@@ -173,40 +159,3 @@ class FindingScreen(SectionScreen):
             self.action_source()
         elif block.fault:
             self.app.open_entry(block.fault)
-
-
-class PaneTabs(Static):
-    """Narrow screens: which of the panes is shown."""
-
-    def __init__(self) -> None:
-        super().__init__(id="pane-tabs", markup=False)
-        self._here = "fixes"
-        self._counts: dict[str, int] = {}
-
-    def tell(self, here: str, counts: dict[str, int]) -> None:
-        self._counts = counts
-        self.choose(here)
-
-    def choose(self, here: str) -> None:
-        self._here = here
-        self.refresh()
-
-    def _labels(self) -> list[tuple[str, str]]:
-        labels = []
-        for name, says in PANES.items():
-            text = f"{says} {self._counts[name]}" if name in self._counts else says
-            labels.append((name, f"▐{text}▌" if name == self._here else f" {text} "))
-        return labels
-
-    def render(self) -> Content:
-        parts: list[tuple[str, str]] = [(" ", "")]
-        for name, text in self._labels():
-            parts += [(text, "reverse bold" if name == self._here else ""), ("  ", "")]
-        return Content.assemble(*parts, ("tab: next", "dim"))
-
-    def on_click(self, event: events.Click) -> None:
-        at = 1
-        for name, text in self._labels():
-            if at <= event.x < at + len(text) and isinstance(self.screen, FindingScreen):
-                self.screen.show_pane(name)
-            at += len(text) + 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,13 +16,15 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from doctor.errors import UsageError
-from doctor.tui.answer import WIDE, AnswerScreen
+from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import cards, gap, note, prose, title
 from doctor.tui.choose import ChooseDialog
-from doctor.tui.jobs import Post
+from doctor.tui.jobs import JobFailed, Post, now_and_then
 from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
 from doctor.tui.messages import ImageInspected, ImageProgress, ImagesListed
+from doctor.tui.panes import WIDE, TabbedScreen
 from doctor.tui.rows import Cards, Lines, Row, Rows
+from doctor.tui.tabs import PaneTabs
 
 if TYPE_CHECKING:
     from doctor.image.examination import Progress
@@ -43,10 +44,8 @@ SHORT_LEGEND = "✓ runs  ~ compiled at start  ✗ no code: fails  – other ven
 BRANDS = ("NVIDIA ", "AMD ", "GeForce ", "Instinct ", "Radeon ", "Tesla ", "Quadro ")
 NARROWEST_CELL, WIDEST_CELL = 14, 22
 BAR = 30
-PROGRESS_SECONDS = 0.1
 DEEPEST = 12
 """Levels of the tree of libraries."""
-PANES = {"verdicts": "Does it run?", "matrix-pane": "GPU code", "libraries": "Libraries", "found": "Findings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,13 @@ class Matrix(Rows):
         self.post_message(self.Panned(0))  # the heading stands in another widget
 
 
-class ImageScreen(AnswerScreen):
+class ImageScreen(AnswerScreen, TabbedScreen):
     """What an image carries."""
 
     SECTION = "image"
+    PANES: ClassVar[dict[str, str]] = {
+        "verdicts": "Does it run?", "matrix-pane": "GPU code", "libraries": "Libraries", "found": "Findings"
+    }  # fmt: skip
     HELP_TEXT = (
         "i chooses an image: one of the engine's, archive://FILE, oci-dir://DIR, fs://DIR, container://NAME. It is "
         "read, never run. d adds a GPU that need not be in this machine: will it run there? x takes it away. ← → go "
@@ -114,11 +116,11 @@ class ImageScreen(AnswerScreen):
         self._all = False
         self._open: set[str] = set()
         self._words = ""
-        self._pane = "verdicts"
+        self.pane = "verdicts"
 
     def body(self) -> Iterable[Widget]:
         yield Static("", id="image-head", markup=False)
-        yield Static("", id="image-tabs", markup=False)
+        yield PaneTabs(self.PANES, self.pane, id="pane-tabs")
         yield Rows(id="intro", title="Image")
         yield Rows(id="verdicts", title="Does it run?")
         with Vertical(id="matrix-pane", classes="pane") as pane:
@@ -167,16 +169,11 @@ class ImageScreen(AnswerScreen):
         def work(post: Post, stop: threading.Event) -> None:
             from doctor.image.examination import Cancelled
 
-            told = 0.0
-
             def tell(progress: Progress) -> None:
-                nonlocal told
-                if time.monotonic() - told > PROGRESS_SECONDS:
-                    told = time.monotonic()
-                    post(ImageProgress(progress.what, progress.done, progress.total))
+                post(ImageProgress(progress.what, progress.done, progress.total))
 
             try:
-                contents = self.app.doctor.read_image(reference, tell, stop)
+                contents = self.app.doctor.read_image(reference, now_and_then(tell), stop)
                 post(ImageInspected(contents, self.app.doctor.judge_image(contents, gpus)))
             except UsageError as error:
                 post(ImageInspected(None, None, str(error)))
@@ -211,6 +208,13 @@ class ImageScreen(AnswerScreen):
         self._image = message.report.extra.get("image") if message.report else None
         self._draw()
 
+    @on(JobFailed)
+    def _job_failed(self, message: JobFailed) -> None:
+        """The app tells it; here nothing must look as if it still went on."""
+        if message.job == "image":
+            self._reading, self._problem = False, f"{message.told} (a mistake of gpu-doctor)"
+            self._draw()
+
     # Drawing
 
     def _draw(self) -> None:
@@ -219,7 +223,7 @@ class ImageScreen(AnswerScreen):
         if self._image is None or self.answer is None:
             self._draw_intro()
             return
-        self.query_one("#legend", Static).update(LEGEND if self.app.size.width >= WIDE else SHORT_LEGEND)
+        self.query_one("#legend", Static).update(SHORT_LEGEND if self.is_narrow else LEGEND)
         self._draw_verdicts()
         self._draw_matrix()
         self._draw_libraries()
@@ -290,7 +294,7 @@ class ImageScreen(AnswerScreen):
         else:
             pane.show(cards([note("No GPU is in this machine, or none that is known. d adds one: will it run there?")]))
         pane.say("d adds a GPU")
-        pane.styles.height = min(pane.virtual_size.height, 8) + 2 if self.app.size.width >= WIDE else "1fr"
+        pane.styles.height = "1fr" if self.is_narrow else min(pane.virtual_size.height, 8) + 2
 
     def _verdict_rows(self, verdict: dict[str, Any], width: int) -> list[Row]:
         mark, word, style = RUNS.get(str(verdict.get("runs")), RUNS["unknown"])
@@ -378,8 +382,9 @@ class ImageScreen(AnswerScreen):
         for one in sorted(wanted, key=lambda one: (_library_kind(one), str(one.get("needed")))):
             row = self._library(one, depth, chain)
             yield row
-            if row.is_open and row.path and depth < DEEPEST:
-                yield from self._library_rows(row.path, depth + 1, row.folds)
+            if row.is_open and row.path:
+                yield LibraryRow(depth + 1, "·", "muted", f"{row.path}, {clean(str(one.get('how') or 'found'))}", "")
+                yield from self._library_rows(row.path, depth + 1, row.folds) if depth < DEEPEST else ()
             elif row.is_open:
                 for number, place in enumerate(one.get("searched") or (), 1):
                     yield LibraryRow(depth + 1, str(number), "muted", clean(str(place)), "")
@@ -391,12 +396,11 @@ class ImageScreen(AnswerScreen):
         how = clean(str(one.get("how") or one.get("kind") or ""))
         is_open = key in self._open
         if one.get("found"):
-            path = posixpath.normpath(str(one["found"]))
-            needs = any(path in map(posixpath.normpath, other.get("by") or ()) for other in self._image["libraries"])  # type: ignore[index]
-            says = f"{how}: {clean(path)}" if how else clean(path)
-            return LibraryRow(depth, "✓", "success", name, says, key if needs else "", is_open, path)
+            path = clean(posixpath.normpath(str(one["found"])))
+            says = f"{clean(str(one.get('kind') or ''))}: {path}"
+            return LibraryRow(depth, "✓", "success", name, says, key, is_open, path)
         if one.get("kind") == "from-driver":
-            return LibraryRow(depth, "◆", "note", name, how)
+            return LibraryRow(depth, "◆", "note", name, "the driver brings it at start")
         searched = one.get("searched")
         if one.get("kind") == "optional":
             return LibraryRow(depth, "–", "muted", name, how, key if searched else "", is_open)
@@ -428,38 +432,25 @@ class ImageScreen(AnswerScreen):
 
     def _show_panes(self) -> None:
         """Which panes there are: the beginning, or those of an image."""
-        has_image, narrow = self._image is not None, self.app.size.width < WIDE
-        self.query_one("#intro").display = not has_image
-        self.query_one("#image-tabs").display = has_image and narrow
-        for pane in PANES:
-            self.query_one(f"#{pane}").display = has_image and (not narrow or pane == self._pane)
-        self.query_one("#image-lower").display = has_image and (not narrow or self._pane in ("libraries", "found"))
-        self._draw_tabs()
+        narrow = self.is_narrow
+        self.query_one("#intro").display = not self.has_panes
+        for pane in self.PANES:
+            self.query_one(f"#{pane}").display = self.has_panes and (not narrow or pane == self.pane)
+        self.query_one("#image-lower").display = self.has_panes and (not narrow or self.pane in ("libraries", "found"))
+        count = len(self.answer.diagnoses) if self.answer else 0
+        tabs = self.query_one(PaneTabs)
+        tabs.display = self.has_panes and narrow
+        tabs.tell(self.pane, {**self.PANES, "found": f"Findings {count}" if count else "Findings"})
+
+    @property
+    def has_panes(self) -> bool:
+        return self._image is not None
 
     def show_pane(self, name: str) -> None:
-        self._pane = name
+        self.pane = name
         self._show_panes()
         if self.is_current:
             self.call_after_refresh(self.focus_first)
-
-    def _draw_tabs(self) -> None:
-        count = len(self.answer.diagnoses) if self.answer else 0
-        named = {**PANES, "found": f"Findings {count}" if count else "Findings"}
-        words = [f"▐{says}▌" if pane == self._pane else f" {says} " for pane, says in named.items()]
-        self.query_one("#image-tabs", Static).update(" " + " ".join(words) + "  tab: next")
-
-    def key_tab(self, event: events.Key) -> None:
-        self._next_pane(event, 1)
-
-    def key_shift_tab(self, event: events.Key) -> None:
-        self._next_pane(event, -1)
-
-    def _next_pane(self, event: events.Key, by: int) -> None:
-        if self.app.size.width < WIDE and self._image is not None:
-            event.prevent_default()
-            event.stop()
-            names = list(PANES)
-            self.show_pane(names[(names.index(self._pane) + by) % len(names)])
 
     # Keys
 
@@ -472,10 +463,10 @@ class ImageScreen(AnswerScreen):
     def focus_first(self) -> None:
         if self._image is None:
             name = "intro"
-        elif self.app.size.width >= WIDE:
+        elif not self.is_narrow:
             name = "verdicts"
         else:
-            name = "matrix" if self._pane == "matrix-pane" else self._pane
+            name = "matrix" if self.pane == "matrix-pane" else self.pane
         self.query_one(f"#{name}", Rows).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -609,4 +600,5 @@ def _library_line(row: LibraryRow, width: int) -> Row:
         text = cut_middle(row.text, width - len(indent) - 6)
         return ((f" {indent}{fold} ", "accent"), (f"{row.mark} ", row.style), (text, "muted"))
     name = cut(cut_middle(row.text, 27), 28)
-    return ((f" {indent}{fold} ", "accent"), (f"{row.mark} ", row.style), (name, ""), (row.says, "muted"))
+    says = cut_middle(row.says, width - len(indent) - 33)
+    return ((f" {indent}{fold} ", "accent"), (f"{row.mark} ", row.style), (name, ""), (says, "muted"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from textual.message_pump import MessagePump
 
 Post = Callable[[Message], None]
 Work = Callable[[Post, threading.Event], None]
+TELL_SECONDS = 0.15
 
 
 @dataclass
@@ -58,6 +60,19 @@ class Jobs:
     def busy(self, *but: str) -> bool:
         """Whether a job other than these is under way."""
         return any(thread.is_alive() for name, (_, thread) in self._running.items() if name not in but)
+
+
+def now_and_then(tell: Callable[..., None]) -> Callable[..., None]:
+    """`tell`, but no oftener than eyes follow: each message is a drawn screen."""
+    last = 0.0
+
+    def told(*args: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > TELL_SECONDS:
+            last = time.monotonic()
+            tell(*args)
+
+    return told
 
 
 def iterate(items: Any, make: Callable[[Any], Message], post: Post, stop: threading.Event) -> None:

@@ -201,7 +201,7 @@ class KnowledgeScreen(SectionScreen):
             self.action_source()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("copy_commands", "source", "copy_entry"):
+        if action in ("copy_commands", "source", "copy_entry", "export"):
             return True if self._shown else None
         return super().check_action(action, parameters)
 
@@ -220,6 +220,12 @@ class KnowledgeScreen(SectionScreen):
 
         if self._shown:
             self.app.copy_out(entry_text(self._shown).rstrip("\n"))
+
+    def action_export(self) -> None:
+        from doctor.tui.export import ExportDialog, forms_of_entry
+
+        if self._shown:
+            self.app.push_screen(ExportDialog(self._shown.id, forms_of_entry(self._shown)))
 
     def action_source(self) -> None:
         block = self.block

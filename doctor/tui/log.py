@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from doctor.errors import UsageError
 from doctor.report import Report
 from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import cards, command, note, prose
-from doctor.tui.jobs import Post
+from doctor.tui.jobs import JobFailed, Post, now_and_then
 from doctor.tui.literal import LONGEST, clean, size_words, split_cells
 from doctor.tui.log_text import LogText
 from doctor.tui.messages import LogExplained, LogRead, Sought
@@ -30,7 +29,6 @@ from doctor.tui.signs import SIGNS
 
 TYPING_SECONDS = 0.3
 FOLLOWING_SECONDS = 1.0
-FOLLOWED_SECONDS = 0.2
 EDITED = 2 << 20
 """Bytes of a log that may be edited in place."""
 EDITED_LINES = 20_000
@@ -242,7 +240,7 @@ class LogScreen(AnswerScreen):
             return
 
         def work(post: Post, stop: threading.Event) -> None:
-            log.index(stop, lambda size: post(LogRead(len(log), size, log.size, False)))
+            log.index(stop, now_and_then(lambda size: post(LogRead(len(log), size, log.size, False))))
             post(LogRead(len(log), log.indexed, log.size, True))
 
         self._take(log)
@@ -256,15 +254,13 @@ class LogScreen(AnswerScreen):
 
         def work(post: Post, stop: threading.Event) -> None:
             stream = self.app.doctor.follow(container)
-            told = 0.0
+            grown = now_and_then(lambda: post(LogRead(len(log), log.size, log.size, False)))
             try:
                 for piece in stream:
                     if stop.is_set():
                         return
                     log.append(piece)
-                    if time.monotonic() - told > FOLLOWED_SECONDS:
-                        told = time.monotonic()
-                        post(LogRead(len(log), log.size, log.size, False))
+                    grown()
             finally:
                 stream.close()
             post(LogRead(len(log), log.size, log.size, True))
@@ -336,6 +332,12 @@ class LogScreen(AnswerScreen):
             first = marks[0] if marks and pane.cursor == 0 and not self._following else None
             self._draw(cursor=first)
         self.refresh_bindings()
+
+    @on(JobFailed)
+    def _job_failed(self, message: JobFailed) -> None:
+        """The app tells it; here nothing must look as if it still went on."""
+        if message.job == "explain":
+            self._show_answer(None)
 
     def _show_answer(self, report: Report | None, error: str = "") -> None:
         found, fix = self.query_one("#found", Rows), self.query_one("#fix", Rows)

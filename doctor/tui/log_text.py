@@ -91,18 +91,18 @@ class LogText:
     def index(self, stop: threading.Event | None = None, told: Callable[[int], None] | None = None) -> None:
         """Count the lines that are not counted yet; tells the bytes done."""
         while self.indexed < self.size and not (stop and stop.is_set()):
-            with self._lock:
-                at = self.indexed - self.indexed % BLOCK
-                data = self.read(at, BLOCK)
-                if at + len(data) <= self.indexed:
-                    break
+            at = self.indexed - self.indexed % BLOCK
+            data = self.read(at, BLOCK)
+            ends = data.count(b"\n")
+            if at + len(data) <= self.indexed:
+                break
+            with self._lock:  # for the least time: the screen waits for it
                 if at != self.indexed:  # the last block has grown: count it again
                     self._counts.pop()
                     self._ends.pop(at // BLOCK, None)
-                before = self._counts[at // BLOCK]
-                self._counts.append(before + data.count(b"\n"))
+                self._counts.append(self._counts[at // BLOCK] + ends)
                 self.indexed = at + len(data)
-            if told and (at // BLOCK) % 64 == 0:
+            if told:
                 told(self.indexed)
 
     def append(self, data: bytes) -> None:

@@ -18,12 +18,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from doctor.text import plain
-from doctor.tui.answer import WIDE, AnswerScreen
+from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import Block, cards, gap, labelled, note, prose, title
-from doctor.tui.jobs import Post, iterate
+from doctor.tui.jobs import JobFailed, Post, iterate
 from doctor.tui.literal import clean, cut, cut_middle
 from doctor.tui.machine import machine_of
 from doctor.tui.messages import EngineTold, Examined
+from doctor.tui.panes import WIDE
 from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.signs import SIGNS
 from doctor.version import __version__
@@ -266,6 +267,13 @@ class OverviewScreen(AnswerScreen):
             self._show_answer()
             self._to_first_problem()
             self.refresh_bindings()
+
+    @on(JobFailed)
+    def _job_failed(self, message: JobFailed) -> None:
+        """The app tells it; here nothing must look as if it still went on."""
+        if message.job == "examine":
+            self._examining, self._looking = False, set()
+            self._list_checks()
 
     def _to_first_problem(self) -> None:
         """The rows keep their order, so the list goes to where a person would look; not under a moving hand."""

@@ -112,6 +112,10 @@ class SectionScreen(Screen[None]):
         block = self.block
         return bool(block and ((action == "copy_commands" and block.commands) or (action == "source" and block.link)))
 
+    @on(Sections.Chosen, "#sections")
+    def _section_chosen(self, message: Sections.Chosen) -> None:
+        self.app.switch_mode(message.name)
+
     def action_choose(self) -> None:
         if isinstance(self.focused, Rows):
             self.focused.action_choose()
@@ -162,10 +166,10 @@ class SectionScreen(Screen[None]):
             self.app.open_link(links[0])
 
     def action_export(self) -> None:
-        from doctor.tui.export import ExportDialog
+        from doctor.tui.export import ExportDialog, forms_of
 
         if self.report:
-            self.app.push_screen(ExportDialog(self.report))
+            self.app.push_screen(ExportDialog(self.report.name, forms_of(self.report)))
 
     @property
     def filter_field(self) -> Input | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
-from textual import events
 from textual.content import Content
-from textual.geometry import clamp
 from textual.widgets import Static
 
 from doctor.tui.literal import cut_middle
 from doctor.tui.machine import Machine
+from doctor.tui.tabs import Tabs
 from doctor.version import __version__
 
 SECTIONS = {"overview": "Overview", "log": "Log", "image": "Image", "triage": "Triage", "knowledge": "Knowledge"}
@@ -61,31 +60,13 @@ class StatusLine(Static):
         return Content.assemble(*shown)
 
 
-class Sections(Static):
-    """The five sections; the present one stands between bars and in reverse."""
+class Sections(Tabs):
+    """The five sections."""
 
     def __init__(self, here: str) -> None:
-        super().__init__(id="sections", markup=False)
-        self._here = here
+        super().__init__(SECTIONS, here, id="sections")
 
-    def _labels(self) -> list[tuple[str, str]]:
-        wide = self.size.width >= 70
-        labels = []
-        for number, (mode, name) in enumerate(SECTIONS.items(), 1):
-            text = f"{number} {name}" if wide or mode == self._here else f"{number} {name[:4]}"
-            labels.append((mode, f"▐{text}▌" if mode == self._here else f" {text} "))
-        return labels
-
-    def render(self) -> Content:
-        parts: list[tuple[str, str]] = [(" ", "")]
-        for mode, text in self._labels():
-            parts += [(text, "reverse bold" if mode == self._here else ""), ("  ", "")]
-        return Content.assemble(*parts)
-
-    def on_click(self, event: events.Click) -> None:
-        at = 1
-        for mode, text in self._labels():
-            if at <= clamp(event.x, 0, self.size.width) < at + cell_len(text) + 1:
-                self.app.switch_mode(mode)
-                return
-            at += cell_len(text) + 2
+    def words(self, name: str) -> str:
+        number = list(SECTIONS).index(name) + 1
+        shown = SECTIONS[name] if self.size.width >= 70 or name == self._here else SECTIONS[name][:4]
+        return f"{number} {shown}"

@@ -23,7 +23,7 @@ from doctor.diagnose import Diagnosis
 from doctor.errors import UsageError
 from doctor.report import Report
 from doctor.tui.blocks import SURE_WORDS, Block, cards, command, gap, note, prose, quote, title
-from doctor.tui.jobs import Post
+from doctor.tui.jobs import JobFailed, Post
 from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
 from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.section import SectionScreen
@@ -154,6 +154,12 @@ class TriageScreen(SectionScreen):
         self._reading = not message.done
         if message.problem:
             self.app.say(message.problem, severity="error")
+        self._draw()
+
+    @on(JobFailed)
+    def _job_failed(self) -> None:
+        """The app tells it; here nothing must look as if it still went on."""
+        self._reading = False
         self._draw()
 
     # Drawing
@@ -329,12 +335,14 @@ class TriageScreen(SectionScreen):
             self.query_one("#causes", Rows).cursor = at
 
     def action_export(self) -> None:
-        from doctor.tui.export import ExportDialog
+        from doctor.tui.export import ExportDialog, forms_of
 
         marked = [one.report for one in self._tickets if one.name in self._marked]
         reports = marked or ([self.report] if self.report else [])
         if reports:
-            self.app.push_screen(ExportDialog(*reports, name="tickets" if len(reports) > 1 else ""))
+            many = len(reports) > 1
+            says = f"{len(reports):,} tickets. " if many else ""
+            self.app.push_screen(ExportDialog("tickets" if many else reports[0].name, forms_of(*reports), says))
 
     def action_open_folder(self) -> None:
         from doctor.tui.path_dialog import PathDialog

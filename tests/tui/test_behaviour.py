@@ -403,8 +403,9 @@ async def test_a_library_unfolds_to_what_it_needs_and_where_it_was_looked_for() 
         lines = pane.text().splitlines()
         assert lines[1].split()[0] == "1"
         assert lines[1].endswith("(no such folder)")
-        assert [line.split()[1] for line in lines if "libcudart.so.12" in line] == ["libcudart.so.12"]
-        assert lines.index(next(line for line in lines if "libcudart" in line)) == 6, "under libc10_cuda.so"
+        assert lines[6].split()[0] == "·"
+        assert lines[6].endswith("runpath $ORIGIN"), "how libc10_cuda.so was found"
+        assert lines[7].split()[:3] == ["▶", "✓", "libcudart.so.12"], "what it needs itself"
 
 
 async def test_a_report_is_exported_in_every_format_and_overwrites_nothing(
@@ -558,3 +559,53 @@ async def test_the_first_screen_is_mounted_without_a_text_field() -> None:
         assert isinstance(app.screen.focused, Input)
         await play(app, pilot, ["escape"])
         assert not app.screen.query(Input)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        ("examine", ()),
+        ("read_image", ("3", scenes.inspect_image)),
+        ("tickets", ("4", scenes.open_tickets)),
+        ("explain", (paste,)),
+    ],
+)
+async def test_a_job_that_fails_is_told_and_the_app_goes_on(
+    method: str, steps: tuple[scenes.Step, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the doctor stumbled")
+
+    doctor = Recorded(told.mismatch)
+    monkeypatch.setattr(doctor, method, fail)
+    with scenes.a_folder():
+        async with running(doctor, *steps) as (app, pilot):
+            assert "the doctor stumbled (a mistake of gpu-doctor)" in notices(app)
+            shown = screen_text(app)
+            assert not any(words in shown for words in ("running ", "Reading", "reading …", "reading ━"))
+            await pilot.press("5")
+            assert app.current_mode == "knowledge"
+
+
+async def test_an_entry_is_exported_as_the_command_line_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with running(Recorded(told.mismatch), "5", "e", "down", "enter") as (app, pilot):
+        await settle(app, pilot)
+    written = json.loads((tmp_path / "gpu-doctor-container-engine-unreachable.json").read_text())
+    assert written["id"] == "container-engine-unreachable"
+
+
+async def test_tabs_of_a_narrow_screen_are_clicked() -> None:
+    doctor = Recorded(told.mismatch, images={"acme/trainer:2.3": scenes.image_report()})
+    async with running(doctor, "3", scenes.inspect_image, size=scenes.NARROW) as (app, pilot):
+        await pilot.click("#pane-tabs", offset=(20, 0))
+        await settle(app, pilot)
+        assert app.screen.query_one("#matrix", Rows).has_focus
+    async with running(Recorded(told.mismatch), *TO_FOUND, "enter", size=scenes.NARROW) as (app, pilot):
+        await pilot.click("#pane-tabs", offset=(9, 0))
+        await settle(app, pilot)
+        assert app.screen.query_one("#evidence", Rows).has_focus
+        await play(app, pilot, ["K"])
+        assert app.current_mode == "knowledge"
