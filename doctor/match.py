@@ -22,7 +22,7 @@ from doctor.context import CONTEXT
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
-from doctor.mention import among_source, is_mention, is_source
+from doctor.mention import among_source, in_code_span, is_advised, is_mention, is_source
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -227,7 +227,7 @@ class Patterns:
                 continue
             if mention is None:
                 mention = is_mention(text) or among_source(text, around(NEIGHBOURS))
-            if mention:
+            if mention or in_code_span(text, *found.span()):
                 scan.mentions += 1
             else:
                 hits.append(_hit(found, text, line, self.beside(pattern, around)))
@@ -282,10 +282,14 @@ class _JoinedLines:
                 continue
             text = glue.join(lines[low : high + 1])[:LINE]
             found = _re2(pattern).search(text)
-            if found and not any(map(is_mention, (text, *lines[low : high + 1]))):
+            around = partial(_slice, lines, low, high)
+            if found and not (
+                any(map(is_mention, (text, *lines[low : high + 1])))
+                or in_code_span(text, *found.span())
+                or is_advised(around(NEIGHBOURS))
+            ):
                 hits = self._scan.hits.setdefault(pattern, [])
                 if len(hits) < HITS and all(hit.line != low + 1 for hit in hits):
-                    around = partial(_slice, lines, low, high)
                     hits.append(_hit(found, text, low + 1, self._patterns.beside(pattern, around)))
                 return
 

@@ -27,10 +27,19 @@ MENTION = (
     r"|^\[\s*(?:RUN|OK|PASSED|SKIPPED)\s*\]|::\w.* (?:PASSED|SKIPPED|XFAIL)\b|--- (?:PASS|SKIP): "
     r"|(?i:\bif (?:you|your \w+) (?:see|sees|get|gets|encounter|run into|hit|receive|are getting|are seeing)\b)"
     r"|(?i:\b(?:fix|fixes|fixed|resolves|avoid|avoids|prevents?) (?:the |an? )?[\"'`])"
-    # tables and lists of errors in a manual, and what a comment says will fail
-    r"|^\s*\|[^|]*`[^`]+`[^|]*\|[^|]+\|?\s*$"
+    # tables, headings and lists of errors in a manual
+    r"|^\s*\|[^|]*`[^`]+`[^|]*\|[^|]+\|?\s*$|^[^|]+\|\s*$"
+    r"|^#{2,6} .*(?:[\"'`]|(?i:errors?|fails?|issue|problem)):?\s*$"
     r"|^\s*(?:[-*+] |\d+\. )?\*\*(?:[\"'`]|(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger)\b)"
+    r"|^\s*(?:[-*] )?Should (?:show|fail|print|return|log)\b"
+    r"|(?i:\bcommon (?:causes?|errors?|issues?) (?:is|are|of|for)\b)"
+    # comments of a shell script, what it looks for, what it assigns
+    r"|^#[A-Za-z]|^\s*#\s?[\"'`]|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
     r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:fail|crash|die|error|exit) with\b"
+    r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z]\w*|\w+_\w+)=[\"']"
+    r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
+    # a piece of a string: it ends with an escape or a blank, or the next piece is added
+    r"|^\s*[rfbu]{0,2}[\"'].*(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
 )
 # Lines that source code and documents are made of.
@@ -55,6 +64,16 @@ PRINTED = (
     r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL)\b[:\s]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} error:? "
+)
+# The line before an error that a manual then explains.
+ADVICE = (
+    r"(?i)\bif (?:you|your [\w ]{1,30}) (?:see|get|have|encounter|hit|receive|run into|are getting)\b[^.]{0,60}:\s*$"
+    r"|\byou (?:will|may|might|can|could) (?:see|get|receive|encounter) [^.]{0,40}(?:error|message)[^.]{0,30}[:.]\s*$"
+)
+# Words of somebody who tells of an own error.
+OWN = (
+    r"(?i)\b(?:I|I'm|my|we|our|got|gives?|gave|getting|fails? with|failed with|shows?|returns?|output|following"
+    r"|raise[sd]?|throws?|prints?|sa(?:ys|id)|dies|died|crash(?:es|ed)?|errors? (?:when|while))\b"
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
 # Lines that only logs and terminals have.
@@ -92,8 +111,24 @@ def is_mention(text: str) -> bool:
     return bool(_re2(MENTION).search(text)) and not _re2(LOGFMT).search(text)
 
 
+def is_advised(around: Sequence[str]) -> bool:
+    """Whether a line of a manual says that what follows is an error that may come."""
+    return any(_re2(ADVICE).search(other) for other in around)
+
+
+def in_code_span(text: str, begin: int, end: int) -> bool:
+    """Whether begin:end is `quoted` in a sentence that is not about the writer's own error."""
+    closed = text.find("`", begin)
+    if closed < end or text.count("`", 0, begin) % 2 == 0:
+        return False
+    rest = f"{text[: text.rfind('`', 0, begin)]} {text[closed:]}"
+    return len(_re2(r"\pL{2,}").findall(rest)) >= 3 and not _re2(OWN).search(rest)
+
+
 def among_source(line: str, around: Sequence[str]) -> bool:
     """Whether a line stands in source code or a document, told by most of the lines around it."""
+    if is_advised(around):
+        return True
     if (
         _re2(PRINTED).search(line)
         or _re2(LOGFMT).search(line)
