@@ -10,6 +10,8 @@ from doctor.finding import SEVERITIES, SURENESS, Finding, Severity
 from doctor.knowledge import Base, Entry, Fix, fill
 
 Role = Literal["cause", "consequence", "also"]
+THINGS = ("library", "symbol", "arch", "xid")
+"""Values that say what the other values of a finding are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,16 @@ def _join(one: Finding, other: Finding) -> Finding:
     return replace(
         one,
         evidence=one.evidence + tuple(item for item in other.evidence if item not in one.evidence),
-        values={**other.values, **one.values},
+        values={**other.values, **one.values} if _of_one_thing(one, other) else one.values,
         sure=min(one.sure, other.sure, key=SURENESS.index),
         severity=_graver(one.severity, other.severity),
     )
+
+
+def _of_one_thing(one: Finding, other: Finding) -> bool:
+    """Whether the values of both describe the same thing: what is told of one library is not true of another."""
+    both = (one.values, other.values)
+    return all(len({values[name] for values in both if name in values}) < 2 for name in THINGS)
 
 
 def _graver(one: Severity | None, other: Severity | None) -> Severity | None:

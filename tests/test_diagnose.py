@@ -1,0 +1,98 @@
+"""Findings become a diagnosis: joined, set aside, folded under their cause, ranked the same each time."""
+
+from __future__ import annotations
+
+import random
+
+from doctor.diagnose import diagnose, holds
+from doctor.finding import Evidence, Finding, Severity, Sureness
+from doctor.knowledge import Base, Entry, Fix
+
+
+def entry(name: str, severity: Severity = "error", **more: tuple[str, ...]) -> Entry:
+    return Entry(name, f"{name} of {{library|something}}", "lib", severity, f"{name} happened.", f"{name}.md", **more)
+
+
+BASE = Base(
+    {
+        one.id: one
+        for one in (
+            entry("the-cause", explains=("the-symptom",)),
+            entry("the-symptom"),
+            entry("the-noise", yields_to=("the-cause",)),
+            entry("a-warning", "warning"),
+            entry("another-error"),
+        )
+    }
+)
+
+
+def finding(
+    fault: str, sure: Sureness = "certain", source: str = "log", line: int | None = 1, subject: str = "", **values: str
+) -> Finding:
+    return Finding(fault, (Evidence(source, "a.log", f"{fault} at {line}", line),), values, sure, subject=subject)
+
+
+def faults(*found: Finding) -> list[tuple[str, str]]:
+    return [(item.finding.fault, item.role) for item in diagnose(found, BASE).ranked]
+
+
+def test_a_consequence_is_folded_under_its_cause_wherever_it_stands() -> None:
+    found = [finding("the-symptom", line=1), finding("a-warning", line=2), finding("the-cause", line=9)]
+    assert faults(*found) == [("the-cause", "cause"), ("a-warning", "also"), ("the-symptom", "consequence")]
+    assert diagnose(found, BASE).ranked[0].explains == ("the-symptom",)
+
+
+def test_a_guess_explains_nothing_and_nothing_certain_steps_back_for_it() -> None:
+    assert faults(finding("the-symptom"), finding("the-cause", "possible"))[0] == ("the-symptom", "cause")
+    assert ("the-noise", "cause") in faults(finding("the-noise"), finding("the-cause", "possible"))
+
+
+def test_what_steps_back_is_told() -> None:
+    diagnoses = diagnose([finding("the-noise", "likely"), finding("the-cause")], BASE)
+    assert [item.finding.fault for item in diagnoses.ranked] == ["the-cause"]
+    assert [(item.finding.fault, item.yields_to) for item in diagnoses.set_aside] == [("the-noise", "the-cause")]
+
+
+def test_severity_then_sureness_then_breadth_then_the_first_line() -> None:
+    assert faults(finding("a-warning", line=1), finding("another-error", "possible", line=9))[0][0] == "another-error"
+    assert faults(finding("another-error", "likely", line=1), finding("the-symptom", line=9))[0][0] == "the-symptom"
+    broad = [finding("the-symptom", line=9), finding("the-symptom", source="engine", line=None)]
+    assert faults(finding("another-error", line=1), *broad)[0][0] == "the-symptom"
+    assert faults(finding("another-error", line=2), finding("the-symptom", line=1))[0][0] == "the-symptom"
+
+
+def test_the_order_of_findings_does_not_matter() -> None:
+    found = [finding(one, line=n) for n, one in enumerate(BASE.entries, 1)]
+    expected = faults(*found)
+    for seed in range(20):
+        random.Random(seed).shuffle(found)
+        assert faults(*found) == expected
+
+
+def test_what_machine_and_log_tell_of_one_fault_stands_together() -> None:
+    read = finding("the-cause", "likely", "engine", None, "trainer", image="trainer:2.3", driver="550.54")
+    (joined,) = diagnose([finding("the-cause", driver="535"), read], BASE).ranked
+    assert joined.finding.sure == "certain"
+    assert [item.source for item in joined.finding.evidence] == ["engine", "log"]
+    assert joined.finding.values == {"image": "trainer:2.3", "driver": "550.54"}
+
+
+def test_values_of_one_library_are_not_told_of_another() -> None:
+    first = finding("the-cause", subject="image", library="libc.so.6", image="trainer")
+    other = finding("the-cause", subject="image", library="libgcc_s.so.1", apt_package="libgcc-s1")
+    (joined,) = diagnose([first, other], BASE).ranked
+    assert joined.finding.values == {"library": "libc.so.6", "image": "trainer"}
+    assert joined.title == "the-cause of libc.so.6"
+
+
+def test_a_fault_without_an_entry_is_left_out() -> None:
+    assert faults(finding("nobody-wrote-this")) == []
+
+
+def test_a_fix_for_elsewhere_is_left_out_and_one_for_an_unknown_place_kept() -> None:
+    fix = Fix("it", "host", "safe", ("true",), when={"engine": ("podman",), "distro": ("debian", "ubuntu")})
+    assert holds(fix, {})
+    assert holds(fix, {"engine": "podman", "distro": "ubuntu"})
+    assert not holds(fix, {"engine": "docker"})
+    assert not holds(fix, {"engine": "podman", "distro": "rhel"})
