@@ -6,6 +6,7 @@ CDI names: https://github.com/cncf-tags/container-device-interface/blob/main/SPE
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -211,6 +212,21 @@ def raise_memory(line: RunLine, facts: Facts) -> RunLine:
     return replace(line, memory=line.memory * 2, memory_swap=max(line.memory_swap * 2, -1))
 
 
+def enlarge_tmpfs(line: RunLine, facts: Facts) -> RunLine:
+    """Ten times the size of the one that was full: how much the program needs is not known."""
+    full = facts.container.full_memory_folder if facts.container else None
+    if full is None:
+        return line
+    return replace(line, rest=tuple((name, _tenfold(value, full[0])) for name, value in line.rest))
+
+
+def _tenfold(value: str, folder: str) -> str:
+    """The value of --tmpfs or --mount for the folder, with more room."""
+    if not value.startswith(f"{folder}:") and f"target={folder}" not in value.split(","):
+        return value
+    return re.sub(r"size=(\d+)", lambda found: f"size={int(found[1]) * 10}", value)
+
+
 def default_runtime(line: RunLine, facts: Facts) -> RunLine:
     """Not --runtime=nvidia where the engine does not know it; --gpus asks for the same."""
     if not line.runtime.startswith("nvidia"):
@@ -253,6 +269,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "devices-not-volumes": (devices_not_volumes, "passes device nodes with --device instead of as volumes"),
     "enlarge-shm": (enlarge_shm, "8 GB of shared memory"),
     "raise-memory": (raise_memory, "twice the memory limit: how much the program needs is not known"),
+    "enlarge-tmpfs": (enlarge_tmpfs, "ten times the room in --tmpfs: how much the program needs is not known"),
     "default-runtime": (default_runtime, "asks with --gpus instead of an unregistered runtime"),
     "fit-image": (fit_image, "asks for the GPUs that the image is built for"),
     "native-platform": (native_platform, "asks for the image of this machine's processor"),

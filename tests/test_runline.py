@@ -216,6 +216,20 @@ def test_options_that_no_correction_touches() -> None:
     assert compose["volumes"] == {"models": {"external": True}}
 
 
+def test_only_the_full_memory_folder_grows() -> None:
+    mount = {"Type": "tmpfs", "Target": "/b", "TmpfsOptions": {"SizeBytes": 4}}
+    facts = machine({"Tmpfs": {"/data": "size=2m,mode=1777", "/data2": "size=1g"}, "Mounts": [mount]})
+    log = "OSError: [Errno 28] No space left on device: '{}/x'"
+    assert facts.container
+    full = replace(facts, container=replace(facts.container, log=log.format("/data")))
+    assert "--tmpfs=/data:size=20m,mode=1777 --tmpfs=/data2:size=1g" in changed(full, "enlarge-tmpfs").replace(
+        " \\\n ", ""
+    )
+    mounted = replace(facts.container, log=log.format("/b"), mounts=(("tmpfs", "", "/b"),))
+    assert "target=/b,tmpfs-size=40" in changed(replace(facts, container=mounted), "enlarge-tmpfs")
+    assert changed(facts, "enlarge-tmpfs") == changed(facts)
+
+
 def test_an_entrypoint_taken_away_stays_away() -> None:
     facts = machine({}, {"Entrypoint": None, "Cmd": ["id"]})
     assert facts.container

@@ -18,6 +18,7 @@ CUDA_SIGNS = ("CUDA_VERSION", "NVIDIA_REQUIRE_CUDA", "NV_CUDA_CUDART_VERSION")
 ROCM_SIGNS = ("ROCM_PATH", "ROCM_VERSION", "PYTORCH_ROCM_ARCH", "ROCM_HOME", "HIP_PATH")
 # vendor/class=name: https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md
 CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+")
+NO_ROOM = re.compile(r"No space left on device|Errno 28|ENOSPC|os error 28")
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -170,6 +171,22 @@ class ContainerFacts:
     def binds_device(self, path: str) -> bool:
         """Whether a path is mounted as a volume, which passes no permission to use a device."""
         return any(source == path for _, source, _ in self.mounts)
+
+    @property
+    def memory_folders(self) -> tuple[str, ...]:
+        """Where it has memory file systems of its own (--tmpfs), the longest path first: one may lie in another."""
+        folders = {*self.tmpfs, *(target for kind, _, target in self.mounts if kind == "tmpfs")}
+        return tuple(sorted(folders, key=lambda path: (-len(path), path)))
+
+    @property
+    def full_memory_folder(self) -> tuple[str, int, str] | None:
+        """The one in which its log says that there was no room, and the line's number and text."""
+        for number, line in enumerate(self.log.splitlines(), 1):
+            if NO_ROOM.search(line):
+                for folder in self.memory_folders:
+                    if re.search(rf"(?<![\w/.-]){re.escape(folder.rstrip('/'))}/", line):
+                        return folder, number, line.strip()
+        return None
 
     @property
     def killed_on_request(self) -> bool:

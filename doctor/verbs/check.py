@@ -48,6 +48,15 @@ def run(options: argparse.Namespace) -> int:
     raise UsageError("the examination ended without a report")
 
 
+def _advice(told: str) -> str:
+    """What to do where the engine does not let us ask."""
+    if "ermission denied" in told:
+        return "; use sudo, or join the group that owns the socket (`ls -lL /var/run/docker.sock`) and log in again"
+    if "refused" in told or "No such file" in told:
+        return "; is it running? `systemctl status docker`, or `podman system service` for Podman"
+    return ""
+
+
 def _demand_container(options: argparse.Namespace, event: ReportReady) -> None:
     """A container that was named must have been found."""
     if not options.container:
@@ -57,7 +66,8 @@ def _demand_container(options: argparse.Namespace, event: ReportReady) -> None:
         return
     if reading is None:
         reasons = [row for row in event.report.not_examined if row.startswith("engine")]
-        raise UsageError(f"no container engine could be asked about {options.container!r}: {'; '.join(reasons)}")
+        told = "; ".join(row.removeprefix("engine: ") for row in reasons)
+        raise UsageError(f"no container engine could be asked about {options.container!r}: {told}{_advice(told)}")
     failed = [one.name for one in shared.failed_containers(event.snapshot)]
     version = event.snapshot.get("docker:version")
     program = "podman" if version and "Podman" in version.text else "docker"

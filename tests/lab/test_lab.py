@@ -43,7 +43,7 @@ FAULTS = (
     Fault("arm64", "lab/arm64 /opt/program", "lib-wrong-cpu-architecture", ("--platform=linux/amd64",), GPU_ADVICE),
     Fault("shm", "lab/plain /opt/shm", "container-shm-too-small", ("--shm-size=8g",), GPU_ADVICE),
     Fault("memory", "-m 16m lab/plain /opt/memory", "container-oom-killed", ("--memory=32m",), GPU_ADVICE),
-    Fault("disk", "--tmpfs /data:size=2m lab/plain /opt/disk", "container-no-space", absent=GPU_ADVICE),
+    Fault("disk", "--tmpfs /data:size=2m lab/plain /opt/disk", "container-no-space", ("--tmpfs=/data:size=20m",), GPU_ADVICE),
     Fault("amd-line-cuda-image", "--device=/dev/kfd --group-add video lab/cuda /opt/kfd", "framework-wrong-vendor", ("--gpus=all",)),
     Fault("cuda-line-rocm-image", "--gpus all lab/rocm /opt/kfd", "framework-wrong-vendor", ("--device=/dev/kfd",), ("nvidia-ctk runtime",)),
 )  # fmt: skip

@@ -405,6 +405,19 @@ def healthy_container_with_nvidia_runtime() -> Machine:
     return container(h100(), {"NVIDIA_VISIBLE_DEVICES": "all"}, Runtime="nvidia")
 
 
+NO_ROOM = "step 12\nOSError: [Errno 28] No space left on device: '{}/checkpoint.pt'\n"
+
+
+@machine({"container_tmpfs_roomy": "container-no-space"})
+def container_that_filled_its_tmpfs() -> Machine:
+    return container(h100(), log=NO_ROOM.format("/data"), DeviceRequests=[GPUS], Tmpfs={"/data": "size=2m"})
+
+
+@machine({}, near={"container_tmpfs_roomy": "a folder beside it is full"}, cause="container-no-space")
+def healthy_tmpfs_beside_a_full_volume() -> Machine:
+    return container(h100(), log=NO_ROOM.format("/database"), DeviceRequests=[GPUS], Tmpfs={"/data": "size=2m"})
+
+
 @machine({"engine_disk_space": "container-no-space"})
 def engine_disk_full() -> Machine:
     m = h100()
