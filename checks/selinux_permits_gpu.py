@@ -14,9 +14,17 @@ def selinux_permits_gpu(limits: LimitFacts, kernel: KernelFacts) -> Verdict:
         return NotApplicable("SELinux does not enforce here")
     denied = kernel.of("selinux")
     if not denied:
-        return "SELinux enforces; the kernel log has no refused GPU access"
+        return f"SELinux enforces{_boolean(limits)}; the kernel log has no refused GPU access"
     event = denied[-1]
-    evidence = Evidence("kernel", f"kernel log ({kernel.source})", event.text, event.line, says="SELinux refused it")
+    evidence = Evidence(
+        "kernel", f"kernel log ({kernel.source})", event.text, event.line, says=f"SELinux refused it{_boolean(limits)}"
+    )
     amd = event.values["name"].startswith(("kfd", "render", "card", "dri"))
     values = {"reason": "SELinux refused it", "path": event.values["name"]}
     return Finding("amd-kfd-permission" if amd else "nvidia-hook-mount-failed", (evidence,), values, sure="likely")
+
+
+def _boolean(limits: LimitFacts) -> str:
+    if not isinstance(limits.selinux_devices, bool):
+        return ""
+    return f", and container_use_devices is {'on' if limits.selinux_devices else 'off'}"

@@ -190,6 +190,17 @@ LINES = (
     ),
     ("amdgpu 0000:03:00.0: amdgpu: Fatal error during GPU init", "amd-init", {}),
     ("amdgpu: probe of 0000:03:00.0 failed with error -12", "amd-init", {"pci": "0000:03:00.0"}),
+    (
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=libpod-3714,mems_allowed=0,"
+        "oom_memcg=/libpod_parent/libpod-3714,task_memcg=/libpod_parent/libpod-3714,task=memory,pid=7,uid=0",
+        "oom",
+        {"cgroup": "/libpod_parent/libpod-3714", "process": "memory", "pid": "7"},
+    ),
+    (
+        "Task in /docker/9f86 killed as a result of limit of /docker/9f86",
+        "oom",
+        {"old_cgroup": "/docker/9f86"},
+    ),
 )
 
 
@@ -231,7 +242,7 @@ def test_toolkit_config() -> None:
         path,
         '[nvidia-container-cli]\nno-cgroups = true\nldconfig = "@/sbin/ldconfig"\n[nvidia-container-runtime]\nmode = "cdi"\n',
     ).config
-    assert found == ToolkitConfig(True, "@/sbin/ldconfig", "", "cdi", "")
+    assert found == ToolkitConfig(True, "@/sbin/ldconfig", "", "cdi")
     assert isinstance(config(path, "[x").config, Broken)
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from doctor.facts.host import Node
-from doctor.facts.read import is_there, lines_of, text_of
+from doctor.facts.read import is_there, text_of
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
@@ -62,7 +62,6 @@ class AmdFacts:
     topology: tuple[KfdNode, ...] | Unknown
     rocm: dict[str, str]
     """Folder to ROCm release, such as 6.4.1."""
-    has_firmware: bool | Unknown
     noretry: int | None
     """Module parameter: 0 retries after page faults (XNACK), 1 does not, -1 leaves it to the driver."""
 
@@ -91,7 +90,6 @@ def amd(snapshot: Snapshot) -> AmdFacts | Unknown:
         cards=tuple(_nodes(snapshot, "card")),
         topology=_topology(snapshot),
         rocm=_releases(snapshot),
-        has_firmware=bool(lines_of(snapshot, _firmware(snapshot))) if _firmware(snapshot) else Unknown("not looked at"),
         noretry=_parameter(snapshot, "noretry"),
     )
 
@@ -111,12 +109,6 @@ def _release(snapshot: Snapshot) -> str:
         if found:
             return ".".join(str(int(part)) for part in found.groups())
     return ""
-
-
-def _firmware(snapshot: Snapshot) -> str:
-    return next(
-        (key for key in snapshot.keys("names:/lib/firmware/amdgpu") if snapshot.readings[key].state == "ok"), ""
-    )
 
 
 def _node(snapshot: Snapshot, path: str) -> Node:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from doctor.facts.read import content_of
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
@@ -245,9 +245,9 @@ class DiskFacts:
 
 
 def disk(snapshot: Snapshot) -> DiskFacts | Unknown:
-    info = _content(snapshot, "docker:info") or {}
+    info = content_of(snapshot, "docker:info") or {}
     root = info.get("DockerRootDir") or ""
-    content = _content(snapshot, f"space:{root}")
+    content = content_of(snapshot, f"space:{root}")
     if content is None:
         return Unknown("the engine's data folder is not known or not readable", f"space:{root}")
     return DiskFacts(root, content["size"], content["free"], content["inodes"], content["free_inodes"])
@@ -264,7 +264,7 @@ def connections(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
 
 
 def engine(snapshot: Snapshot) -> EngineFacts | Unknown:
-    info, version = _content(snapshot, "docker:info"), _content(snapshot, "docker:version")
+    info, version = content_of(snapshot, "docker:info"), content_of(snapshot, "docker:version")
     if info is None:
         return Unknown(_why_no_engine(snapshot), "docker:info")
     components = [item.get("Name", "") for item in (version or {}).get("Components") or ()]
@@ -284,12 +284,12 @@ def engine(snapshot: Snapshot) -> EngineFacts | Unknown:
         rootless=any("rootless" in str(item) for item in security),
         architecture=info.get("Architecture") or "",
         root=info.get("DockerRootDir") or "",
-        containers=tuple(_listed(item) for item in _content(snapshot, "docker:containers") or ()),
+        containers=tuple(_listed(item) for item in content_of(snapshot, "docker:containers") or ()),
     )
 
 
 def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
-    content = _content(snapshot, "docker:container")
+    content = content_of(snapshot, "docker:container")
     if content is None:
         reading = snapshot.get("docker:container")
         reason = reading.why_not if reading else "no container was named"
@@ -345,13 +345,13 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         detached=config.get("AttachStdout") is False,
         restart=_restart(host.get("RestartPolicy")),
         service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
-        events=_events(_content(snapshot, "docker:events") or []),
+        events=_events(content_of(snapshot, "docker:events") or []),
         log=log.text if (log := snapshot.get("docker:log")) and log.state == "ok" else "",
     )
 
 
 def image(snapshot: Snapshot) -> ImageFacts | Unknown:
-    content = _content(snapshot, "docker:image")
+    content = content_of(snapshot, "docker:image")
     if content is None:
         reading = snapshot.get("docker:image")
         return Unknown(reading.why_not if reading else "no image was looked at", "docker:image")
@@ -368,11 +368,6 @@ def image(snapshot: Snapshot) -> ImageFacts | Unknown:
         user=config.get("User") or "",
         working_dir=config.get("WorkingDir") or "",
     )
-
-
-def _content(snapshot: Snapshot, key: str) -> Any:
-    reading = snapshot.get(key)
-    return json.loads(reading.text) if reading and reading.state == "ok" else None
 
 
 def _why_no_engine(snapshot: Snapshot) -> str:
@@ -423,7 +418,7 @@ def _request(item: dict[str, Any]) -> DeviceRequest:
 
 def _typed_requests(snapshot: Snapshot, image: str) -> tuple[DeviceRequest, ...]:
     """CDI devices of a Podman container: its inspection leaves them out, the command line that made it has them."""
-    words: list[str] = _content(snapshot, "podman:command") or []
+    words: list[str] = content_of(snapshot, "podman:command") or []
     own = [n for n, word in enumerate(words) if f"/{image}".endswith((f"/{word}", f"/{word}:latest"))]
     words = words[: own[0]] if own else words
     devices = [word for before, word in pairwise(words) if before == "--device"]

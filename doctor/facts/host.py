@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from doctor.facts.read import assignments, is_there, text_of
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
@@ -91,7 +92,7 @@ def host(snapshot: Snapshot) -> HostFacts | Unknown:
     if reading is None or reading.state != "ok":
         return Unknown("the host was not recorded", "host:system")
     content = json.loads(reading.text)
-    release = _assignments(_text(snapshot, "file:/etc/os-release"))
+    release = assignments(text_of(snapshot, "file:/etc/os-release") or "")
     ids = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     return HostFacts(
         system=content["system"],
@@ -102,8 +103,8 @@ def host(snapshot: Snapshot) -> HostFacts | Unknown:
         environment=content["environment"],
         distribution=release.get("PRETTY_NAME", ""),
         family=next((FAMILIES[name] for name in ids if name in FAMILIES), ""),
-        group_names=_groups(_text(snapshot, "file:/etc/group")),
-        inside_container=any(_is_there(snapshot, f"node:{path}") for path in ("/.dockerenv", "/run/.containerenv")),
+        group_names=_groups(text_of(snapshot, "file:/etc/group") or ""),
+        inside_container=any(is_there(snapshot, f"node:{path}") for path in ("/.dockerenv", "/run/.containerenv")),
         listed_groups=tuple(content.get("listed") or ()),
     )
 
@@ -128,21 +129,6 @@ def devices(snapshot: Snapshot) -> DeviceFacts | Unknown:
                 minor=content.get("minor"),
             )
     return DeviceFacts(nodes, tuple(names.text.split("\n")))
-
-
-def _text(snapshot: Snapshot, key: str) -> str:
-    reading = snapshot.get(key)
-    return reading.text if reading and reading.state == "ok" else ""
-
-
-def _is_there(snapshot: Snapshot, key: str) -> bool:
-    reading = snapshot.get(key)
-    return reading is not None and reading.state == "ok"
-
-
-def _assignments(text: str) -> dict[str, str]:
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
 
 def _groups(text: str) -> dict[int, str]:

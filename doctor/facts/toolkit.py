@@ -51,7 +51,6 @@ class ToolkitConfig:
     """As written: @ before a path of the host."""
     root: str
     mode: str
-    swarm_resource: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,6 @@ class ToolkitFacts:
     """Names of the runtimes that containerd's CRI plug-in knows; None: no configuration file."""
     crio: tuple[str, ...] | Broken | Unknown | None
     """The same of CRI-O."""
-    podman_hook: bool
     specs: tuple[CdiSpec, ...]
     nodes: dict[str, bool]
     """Device nodes that the specifications name: whether they are there."""
@@ -120,7 +118,6 @@ def toolkit(snapshot: Snapshot) -> ToolkitFacts | Unknown:
         daemon=_daemon(snapshot),
         containerd=_containerd(snapshot),
         crio=_crio(snapshot),
-        podman_hook=any(is_there(snapshot, key) for key in snapshot.keys("file:/") if "oci-nvidia-hook" in key),
         specs=cdi.specs(snapshot),
         nodes=_nodes(snapshot),
         lists=_lists(snapshot),
@@ -160,7 +157,6 @@ def _config(snapshot: Snapshot) -> ToolkitConfig | Broken | Unknown | None:
         ldconfig=str(cli.get("ldconfig") or ""),
         root=str(cli.get("root") or ""),
         mode=str(runtime.get("mode") or "auto"),
-        swarm_resource=str(content.get("swarm-resource") or ""),
     )
 
 

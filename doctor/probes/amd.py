@@ -1,4 +1,4 @@
-"""AMD's driver on the host: device nodes, the kfd topology, firmware, ROCm releases."""
+"""AMD's driver on the host: device nodes, the kfd topology, ROCm releases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def amd(system: System, target: Target) -> Iterator[Reading]:
         yield system.command("rpm", "--query", "--queryformat=%{VERSION}", "amdgpu-dkms")
     yield from _topology(system)
     yield from _releases(system)
-    yield system.names("/lib/firmware/amdgpu", r"(?:psp|gc|sdma|vega|navi|aldebaran)\w*")
 
 
 def _topology(system: System) -> Iterator[Reading]:

@@ -36,8 +36,6 @@ FILES = (
     "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
     "/etc/crio/crio.conf",
     "/etc/containers/containers.conf",
-    "/usr/share/containers/oci/hooks.d/oci-nvidia-hook.json",
-    "/etc/containers/oci/hooks.d/oci-nvidia-hook.json",
     "/etc/apptainer/nvliblist.conf",
     "/etc/apptainer/rocmliblist.conf",
     "/etc/singularity/nvliblist.conf",

@@ -354,7 +354,6 @@ def amd(
         )
     if rocm:
         m.file(f"/opt/rocm-{rocm}/.info/version", f"{rocm}-83\n")
-    m.names("/lib/firmware/amdgpu", ["psp_13_0_0_sos.bin", "gc_11_0_0_me.bin"])
     m.commands["modinfo -F filename amdgpu"] = Reply(
         "/lib/modules/6.8.0-45-generic/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko.zst\n"
     )
