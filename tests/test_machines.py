@@ -128,3 +128,29 @@ def test_names_of_a_cluster_do_not_leave(recorded) -> None:  # type: ignore[no-u
     assert node.startswith("<host-")
     assert node != first.split()[0]
     assert f"nvidia-device-plugin-daemonset-x7 {node} Running" in redacted.readings["command:kubectl get pods"].text
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("healthy-h100-hgx", "8 × NVIDIA H100 80GB HBM3, NVIDIA driver 570.133.20; docker 28.3.2"),
+        ("healthy-mi210", "Instinct MI210; docker 28.3.2"),
+        ("healthy-without-gpu", "no NVIDIA or AMD GPU on the PCI bus; docker 28.3.2"),
+        ("healthy-container-on-nvidia", "exited with code 0"),
+        ("container-killed", "exited with code 137, out of memory"),
+        ("healthy-container-that-was-stopped", "exited with code 137, stopped or killed on request"),
+    ],
+)
+def test_what_was_examined_is_said(judged, name: str, state: str) -> None:  # type: ignore[no-untyped-def]
+    assert judged(name).state.endswith(state)
+
+
+def test_inside_a_container_it_is_said_whose_facts_they_are(judged) -> None:  # type: ignore[no-untyped-def]
+    whose, given = judged("healthy-inside-with-device-rules").notes
+    assert whose.startswith("this runs inside a docker container: device nodes, ")
+    assert "modules and its log, and the PCI bus, are the host's" in whose
+    assert given == (
+        "this container has /dev/nvidia-uvm, /dev/nvidia-uvm-tools, /dev/nvidia0, /dev/nvidiactl; no driver file mounted "
+        "from the host; NVIDIA_VISIBLE_DEVICES=all; device rules c 1:3 rwm, c 195:* rw, c 511:0 rw, c 511:1 rw"
+    )
+    assert not judged("healthy-h100-hgx").notes
