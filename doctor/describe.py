@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from doctor.facts import ContainerFacts, Facts
+from doctor.facts import ContainerFacts, Facts, LimitFacts
 from doctor.facts.gpus import nvidia_driver
+from doctor.facts.host import Node
 
 SHOWN = 6
 """Device nodes that are named before they are only counted."""
@@ -71,9 +72,10 @@ def surroundings(facts: Facts) -> Iterator[str]:
 
 def _given(facts: Facts) -> Iterator[str]:
     limits = facts.limits
-    nodes = sorted({*(facts.nvidia.nodes if facts.nvidia else ()), *_amd_nodes(facts)})
-    more = f" and {len(nodes) - SHOWN} more" if len(nodes) > SHOWN else ""
-    yield f"{', '.join(nodes[:SHOWN])}{more}" if nodes else "no GPU device node"
+    nodes = [*(facts.nvidia.nodes.values() if facts.nvidia else ()), *(facts.amd.nodes if facts.amd else ())]
+    paths = sorted({node.path for node in nodes})
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    yield f"{', '.join(paths[:SHOWN])}{more}" if paths else "no GPU device node"
     if limits and limits.mounts:
         files = [path for path in limits.mounts if "nvidia" in path or "libcuda" in path]
         yield f"{len(files)} driver file(s) mounted from the host" if files else "no driver file mounted from the host"
@@ -82,10 +84,12 @@ def _given(facts: Facts) -> Iterator[str]:
         yield from (f"{name}={facts.host.environment[name]}" for name in names if name in facts.host.environment)
     if limits and limits.capabilities is not None:
         yield f"capabilities {', '.join(limits.capabilities) or 'none that matter here'}"
-    if limits:
-        rules = limits.device_rules
-        yield f"device rules {', '.join(rules[:SHOWN])}" if rules else "device rules that cannot be read (cgroup v2)"
+    if limits and nodes:
+        yield _rules(limits, nodes)
 
 
-def _amd_nodes(facts: Facts) -> Iterator[str]:
-    yield from (node.path for node in facts.amd.nodes) if facts.amd else ()
+def _rules(limits: LimitFacts, nodes: Sequence[Node]) -> str:
+    if limits.device_rules is None:
+        return "device rules that cannot be read (cgroup v2)"
+    refused = [node.path for node in nodes if not limits.permits(node.major or 0, node.minor or 0)]
+    return f"device rules that refuse {', '.join(refused[:SHOWN])}" if refused else "device rules that permit them"
