@@ -33,13 +33,14 @@ _ENTRY = struct.Struct("<QQQ")
 # Header of a compressed bundle after magic, version and method, and how long the header is in all.
 _COMPRESSED_HEADERS = {1: 20, 2: 24, 3: 32}
 _ZLIB, _ZSTD = 0, 1
+# https://llvm.org/docs/AMDGPUUsage.html#code-object-v2-to-v3-target-id
+_OLD_FEATURE = re.compile(r"\+(xnack|sram-?ecc)(?=\+|$)")
 _DEVICE = re.compile(r"-(gfx[0-9a-f].*|sm_\d+[af]?|amdgcnspirv)$")
 
 
 def count_bundles(reader: Reader, start: int, end: int, counts: Counts, problems: Problems) -> None:
-    """Adds the device entries of every bundle in [start, end) to `counts`.
+    """Adds the device entries of every bundle in [start, end) to `counts`; anything else there is a problem.
 
-    `expected` says that the place holds nothing but bundles, so that anything else in it is a problem.
     Raises Damaged when the reader's budget is spent.
     """
     at = start
@@ -69,11 +70,15 @@ def count_bundle(reader: Reader, at: int, end: int, counts: Counts) -> int:
 
 
 def add_entry(entry_id: str, counts: Counts) -> None:
-    """Counts an entry by its id, such as `hipv4-amdgcn-amd-amdhsa--gfx90a:xnack-`; host entries are left out."""
+    """Counts an entry by its id, such as `hipv4-amdgcn-amd-amdhsa--gfx90a:xnack-`; host entries are left out.
+
+    Code objects before version 4 wrote features as `gfx906+xnack+sram-ecc`: what is named is on.
+    """
     hit = _DEVICE.search(entry_id)
     if hit is None:
         return
-    processor, *features = hit[1].split(":")
+    target = _OLD_FEATURE.sub(lambda feature: f":{feature[1].replace('-', '')}+", hit[1])
+    processor, *features = target.split(":")
     kind = {"sm_": "cubin", "gfx": "code-object"}.get(processor[:3], "spirv")
     name = (kind, ":".join([processor, *sorted(features)]), None)
     counts[name] = counts.get(name, 0) + 1

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from doctor.binary.bundle import add_entry
 from doctor.binary.codeobject import target_in_name
-from doctor.binary.record import BinaryFile
+from doctor.binary.record import BinaryFile, Counts
 from doctor.binary.scan import scan_file
 from tests.binary import AMD, reader
 
@@ -75,6 +76,23 @@ def compressed(content: bytes, method: int = 0, version: int = 2, says: int | No
     body = zlib.compress(content)
     total = 24 + len(body) if says is None else says
     return b"CCOB" + struct.pack("<HHIIQ", version, method, total, len(content) & 0xFFFFFFFF, 0) + body
+
+
+@pytest.mark.parametrize(
+    ("entry", "target"),
+    [
+        ("hipv4-amdgcn-amd-amdhsa--gfx90a:xnack-:sramecc+", "gfx90a:sramecc+:xnack-"),
+        ("hip-amdgcn-amd-amdhsa-gfx906+xnack", "gfx906:xnack+"),
+        ("hip-amdgcn-amd-amdhsa--gfx908+xnack+sram-ecc", "gfx908:sramecc+:xnack+"),
+        ("hip-amdgcn-amd-amdhsa--gfx908+sramecc", "gfx908:sramecc+"),
+        ("hipv4-amdgcn-amd-amdhsa--gfx9-4-generic:xnack+", "gfx9-4-generic:xnack+"),
+        ("host-x86_64-unknown-linux--", None),
+    ],
+)
+def test_ids_of_bundle_entries(entry: str, target: str | None) -> None:
+    counts: Counts = {}
+    add_entry(entry, counts)
+    assert counts == ({("code-object", target, None): 1} if target else {})
 
 
 def test_bundle_compressed_with_zlib() -> None:
