@@ -34,6 +34,8 @@ _FATBIN_SECTIONS = frozenset({_FINAL, RELOCATABLE})
 # Libraries that also keep fatbins or bare cubins among their constants, by the start of their names: cuSPARSE what it
 # links at run time, CUPTI and ONNX Runtime (attention kernels) dozens of cubins.
 _KEEP_IN_CONSTANTS = ("libcusparse.so", "libcupti.so", "libcheckpoint.so", "libonnxruntime_providers_cuda.so")
+# Libraries whose large data are tables of heuristics, without an image: cuBLAS 13.1, 13.10 and cuDNN 9.24 were searched.
+_KEEP_TABLES = ("libcublasLt.so", "libcudnn_")
 _CONSTANTS = frozenset({".rodata", ".data"})
 _CUDA_NEEDLES = (magic.FATBIN, magic.OLD_CUBIN, magic.NEW_CUBIN)
 _NEEDLES = (*_CUDA_NEEDLES, magic.BUNDLE, magic.COMPRESSED_BUNDLE, magic.CODE_OBJECT)
@@ -92,12 +94,15 @@ def _targets(images: Iterable[Images], *kinds: str) -> tuple[str, ...]:
 def count_in_sections(reader: Reader, headers: ElfFile, name: str, depth: Depth, found: Found) -> None:
     """Counts the kernel images of an ELF file, section by section; `name` is what the file is called."""
     rest = []
+    called = headers.soname or name
     for section in headers.sections:
         if section.type == elf.SHT_NOBITS or not section.size:
             continue
         if section.offset + section.size > reader.size and section.flags & elf.SHF_ALLOC:
             found.problems.add(section.offset, f"section {section.name} ends after the end of the file")
         end = min(section.offset + section.size, reader.size)
+        if section.name == LARGE_DATA and depth is Depth.KNOWN and called.startswith(_KEEP_TABLES):
+            continue
         if _count_by_name(reader, section, end, depth, found) or not _is_data(section):
             continue
         plain = section.name in _PLAIN_SECTIONS or headers.type == elf.ET_REL
@@ -106,7 +111,7 @@ def count_in_sections(reader: Reader, headers: ElfFile, name: str, depth: Depth,
     # Of most libraries the rest is searched on request alone.
     needles: tuple[bytes, ...] = _NEEDLES
     if depth is not Depth.ALL:
-        keeps = depth is Depth.KNOWN and (headers.soname or name).startswith(_KEEP_IN_CONSTANTS)
+        keeps = depth is Depth.KNOWN and called.startswith(_KEEP_IN_CONSTANTS)
         needles = _CUDA_NEEDLES
         rest = [(section, end) for section, end in rest if keeps and section.name in _CONSTANTS]
     for section, end in rest:

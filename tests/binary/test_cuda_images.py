@@ -168,6 +168,9 @@ def test_images_that_cuobjdump_does_not_list_are_found_and_told_apart() -> None:
     assert {(images.place, images.listed) for images in file.images} == {(".ldata", False)}
     assert scan_file(reader(data), "hidden.so", Depth.LISTED).not_searched == (".ldata",)
     assert scan_file(reader(data), "hidden.so", Depth.LISTED).cubin == ()
+    tables = in_section(bytes(64), ".ldata")
+    assert scan_file(reader(tables), "some.so").not_searched == (".ldata",)
+    assert scan_file(reader(tables), "libcublasLt.so.13").not_searched == ()
 
 
 def test_bare_cubins_in_data_are_found_by_a_deep_scan_only() -> None:
