@@ -77,6 +77,9 @@ def _kept(key: str) -> Contents | None:
 def contents_of(opened: Opened, tree: LayeredTree, examination: Examination) -> Contents:
     """The record of an image from its tree."""
     config = opened.config
+    for path, file in tree.binaries.items():
+        for part in file.unreadable[:1]:
+            examination.leave_out(path, f"damaged: {part.reason}")
     environment = {name: value for name, value in config.environment.items() if _ENVIRONMENT.fullmatch(name)}
     packages = distributions(tree.contents)
     signs = _signs(tree.binaries)

@@ -16,10 +16,12 @@ import pytest
 
 from doctor.binary.reader import Memory
 from doctor.errors import UsageError
+from doctor.gpus import Gpu, find_gpu
 from doctor.image.archive import LayerReader
 from doctor.image.examination import Cancelled, Examination, Limits
 from doctor.image.inventory import examine
 from doctor.image.planned import read_layer
+from doctor.image.verdict import judge
 from tests.image.conftest import Layout, cuda, saved, tar, zstd
 
 
@@ -247,3 +249,17 @@ def test_hostile_names_in_a_report(tmp_path: Path) -> None:
 
             suites = ElementTree.fromstring(done.stdout)
             assert suites.find(".//failure") is not None
+
+
+def test_a_binary_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
+    """Four terabytes of nothing behind the first bytes of an ELF file: told, and no verdict rests on it."""
+    root = tmp_path / "root"
+    (root / "usr/lib").mkdir(parents=True)
+    with (root / "usr/lib/libgpu.so").open("wb") as file:
+        file.write(b"\x7fELF")
+        file.truncate(1 << 42)
+    contents = examine(f"fs://{root}", "linux/amd64", Examination())
+    assert "libgpu.so: damaged" in contents.not_examined[0]
+    gpu = find_gpu("A100")
+    assert isinstance(gpu, Gpu)
+    assert judge(contents, gpu).runs == "unknown"
