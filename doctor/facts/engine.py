@@ -295,6 +295,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         reason = reading.why_not if reading else "no container was named"
         return Unknown(reason, "docker:container")
     state, host, config = content["State"], content["HostConfig"], content["Config"]
+    typed = _typed(snapshot, config.get("Image") or "")
     return ContainerFacts(
         id=content["Id"],
         name=content["Name"],
@@ -315,7 +316,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         runtime=host.get("Runtime") or "",
         requests=(
             *map(_request, host.get("DeviceRequests") or ()),
-            *_typed_requests(snapshot, config.get("Image") or ""),
+            *_typed_requests(typed),
         ),
         devices=tuple(_device(item) for item in host.get("Devices") or ()),
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
@@ -342,7 +343,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         privileged=bool(host.get("Privileged")),
         readonly=bool(host.get("ReadonlyRootfs")),
         init=bool(host.get("Init")),
-        detached=config.get("AttachStdout") is False,
+        detached=_detached(typed, config),
         restart=_restart(host.get("RestartPolicy")),
         service=(config.get("Labels") or {}).get("com.docker.compose.service", ""),
         events=_events(content_of(snapshot, "docker:events") or []),
@@ -416,15 +417,26 @@ def _request(item: dict[str, Any]) -> DeviceRequest:
     )
 
 
-def _typed_requests(snapshot: Snapshot, image: str) -> tuple[DeviceRequest, ...]:
-    """CDI devices of a Podman container: its inspection leaves them out, the command line that made it has them."""
+def _typed(snapshot: Snapshot, image: str) -> list[str]:
+    """The options that a Podman container was made with, as they were typed; none where they are not known."""
     words: list[str] = content_of(snapshot, "podman:command") or []
     own = [n for n, word in enumerate(words) if f"/{image}".endswith((f"/{word}", f"/{word}:latest"))]
-    words = words[: own[0]] if own else words
-    devices = [word for before, word in pairwise(words) if before == "--device"]
-    devices += [word.removeprefix("--device=") for word in words if word.startswith("--device=")]
+    return words[: own[0]] if own else words
+
+
+def _typed_requests(typed: list[str]) -> tuple[DeviceRequest, ...]:
+    """CDI devices: Podman's inspection leaves them out, the command line has them."""
+    devices = [word for before, word in pairwise(typed) if before == "--device"]
+    devices += [word.removeprefix("--device=") for word in typed if word.startswith("--device=")]
     names = tuple(name for name in devices if CDI_NAME.fullmatch(name))
     return (DeviceRequest("cdi", 0, names, ()),) if names else ()
+
+
+def _detached(typed: list[str], config: dict[str, Any]) -> bool:
+    """Docker tells by what is attached; Podman attaches nothing, whatever was typed."""
+    if typed:
+        return any(word == "--detach" or re.fullmatch(r"-[a-z]*d[a-z]*", word) for word in typed)
+    return config.get("AttachStdout") is False
 
 
 VALUES = (
