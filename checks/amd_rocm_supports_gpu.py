@@ -19,7 +19,10 @@ def amd_rocm_supports_gpu(amd: AmdFacts) -> Verdict:
     # One that is supported is enough: an APU beside it is not what one computes on.
     good = [gfx for gfx, one in support.items() if one.status == "supported"]
     if good:
-        return f"ROCm {release} supports {', '.join(good)}"
+        # Such as an integrated GPU beside a card: a program may pick it.
+        others = [gfx for gfx in support if gfx not in good]
+        aside = f"; {', '.join(others)} beside it is not listed, and ROCR_VISIBLE_DEVICES can hide it" if others else ""
+        return f"ROCm {release} supports {', '.join(good)}{aside}"
     if any(one.status == "unknown" for one in support.values()):
         return NotApplicable("; ".join(one.because for one in support.values()))
     gfx, one = next(iter(support.items()))
