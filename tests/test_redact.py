@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor.probes.engine import recordable
 from doctor.redact import Redactor
 
 MUST_SURVIVE = (
@@ -74,6 +75,18 @@ def test_secret_goes(text: str, secret: str) -> None:
 @pytest.mark.parametrize(("text", "name"), IDENTITIES)
 def test_identity_goes(text: str, name: str) -> None:
     assert name not in Redactor("gpu-07", "alice").identities(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "word", "kept"),
+    [
+        ("-e", "LICENCE=planted", "LICENCE"), ("--env", "CUDA_VISIBLE_DEVICES=0", "CUDA_VISIBLE_DEVICES=0"), ("", "-eLICENCE=planted", "-eLICENCE"),
+        ("", "--env=LICENCE=planted", "--env=LICENCE"), ("", "--label=team=planted", "--label=team"), ("-l", "team=planted", "team"),
+        ("", "--env-file=/run/secrets/env", "--env-file=/run/secrets/env"), ("-v", "/a:/b", "/a:/b"), ("bash", "-lc", "-lc"), ("", "-e", "-e"),
+    ],
+)  # fmt: skip
+def test_a_command_line_without_its_variables(before: str, word: str, kept: str) -> None:
+    assert recordable(before, word) == kept
 
 
 def test_relations_are_kept() -> None:

@@ -26,6 +26,9 @@ NO_SSH = (
     "ssh is not spoken here; forward the socket with `ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST`, "
     "then set DOCKER_HOST=unix:///tmp/engine.sock"
 )
+# Options of `podman run` whose values may be secrets.
+VARIABLES = ("-e", "--env")
+LABELLED = ("-l", "--label", "--annotation")
 EVENTS = ("start", "oom", "kill", "stop", "die")
 EVENTS_KEPT = 64
 
@@ -317,14 +320,18 @@ def _typed(one: _Engine, identity: str) -> list[str]:
     answer = one.api.get(f"{one.api.base_url}/v4.0.0/libpod/containers/{identity}/json", timeout=one.api.timeout)
     answer.raise_for_status()
     words = (answer.json().get("Config") or {}).get("CreateCommand") or []
-    return [_recordable(before, str(word)) for before, word in zip(["", *words], words, strict=False)]
+    return [recordable(before, str(word)) for before, word in zip(["", *words], words, strict=False)]
 
 
-def _recordable(before: str, word: str) -> str:
-    """A word of a command line, without the value of a variable that may not be recorded."""
-    option, _, value = word.partition("=") if word.startswith("--env=") else ("", "", word)
-    if option or before in ("-e", "--env"):
-        return f"{option}=" * bool(option) + _environment({"Env": [value]})[0]
+def recordable(before: str, word: str) -> str:
+    """A word of a command line, without the value of a variable that may not be recorded, or of a label."""
+    for option in (*VARIABLES, *LABELLED):
+        glued = word.startswith(f"{option}=" if option.startswith("--") else option) and word != option
+        if before == option or glued:
+            start = word[: len(option)] + "=" * option.startswith("--") if glued else ""
+            item = word.removeprefix(start)
+            kept = _environment({"Env": [item]})[0] if option in VARIABLES else item.partition("=")[0]
+            return start + kept
     return word
 
 

@@ -117,7 +117,10 @@ def test_what_podman_does_not_keep_is_asked_for(podman: Podman) -> None:
 
 def test_values_of_variables_do_not_enter(podman: Podman, tmp_path: Path) -> None:
     """The command line that Podman keeps has them all."""
-    podman.fail("pod-secret", "-e LICENCE=planted-1 --env=MODE=planted-2 -e CUDA_VISIBLE_DEVICES=0 lab/plain /opt/shm")
+    podman.fail(
+        "pod-secret",
+        "-e LICENCE=planted-1 --env=MODE=planted-2 -eGLUED=planted-3 --label team=planted-4 -e CUDA_VISIBLE_DEVICES=0 lab/plain /opt/shm",
+    )
     file = tmp_path / "snapshot.gz"
     done = podman.doctor("record", "-o", str(file), "--container", "pod-secret", "--yes", "--no-redact")
     assert done.returncode == 0, done.stderr
