@@ -496,25 +496,37 @@ def _amd_ways(image: str, machine: Machine) -> Iterator[Way]:
 
 
 def _pod(image: str, gpus: Sequence[Gpu]) -> str:
-    """A pod with the resource of the device plugin and a node selector by label."""
+    """A pod with the resource of the device plugin, on nodes whose labels tell such GPUs."""
     resource = "nvidia.com/gpu" if gpus[0].vendor == "nvidia" else "amd.com/gpu"
     rows = ["apiVersion: v1", "kind: Pod", "metadata:", "  name: gpu-app", "spec:", "  restartPolicy: Never"]
-    selector = _selector(gpus)
-    if selector:
-        rows += ["  nodeSelector:", *(f'    {key}: "{value}"' for key, value in selector)]
+    rows += _placement(gpus)
     rows += ["  containers:", "    - name: app", f'      image: "{image}"', "      resources:", "        limits:"]
     return "\n".join([*rows, f"          {resource}: 1", ""])
 
 
-def _selector(gpus: Sequence[Gpu]) -> list[tuple[str, str]]:
-    """Labels that only nodes with such GPUs have; none where the GPUs differ."""
-    if len({gpu.target for gpu in gpus}) > 1:
+def _placement(gpus: Sequence[Gpu]) -> list[str]:
+    """Which nodes: by one set of labels, or by any of several. Nothing where some GPU has no label that is known."""
+    terms = list(dict.fromkeys(tuple(_labels(gpu)) for gpu in gpus))
+    if not all(terms):
         return []
-    gpu = gpus[0]
+    if len(terms) == 1:
+        return ["  nodeSelector:", *(f'    {key}: "{value}"' for key, value in terms[0])]
+    rows = ["  affinity:", "    nodeAffinity:", "      requiredDuringSchedulingIgnoredDuringExecution:",
+            "        nodeSelectorTerms:"]  # fmt: skip
+    for term in terms:
+        rows.append("          - matchExpressions:")
+        rows += [f'              - {{key: {key}, operator: In, values: ["{value}"]}}' for key, value in term]
+    return rows
+
+
+def _labels(gpu: Gpu) -> Iterator[tuple[str, str]]:
+    """Labels that only nodes with such a GPU have."""
     if gpu.vendor == "nvidia" and (match := re.fullmatch(r"(\d+)\.(\d+)", gpu.target)):
-        return [("nvidia.com/gpu.compute.major", match[1]), ("nvidia.com/gpu.compute.minor", match[2])]
+        yield "nvidia.com/gpu.compute.major", match[1]
+        yield "nvidia.com/gpu.compute.minor", match[2]
     ids = [one.partition(":")[2] for one in gpu.pci_ids]
-    return [("amd.com/gpu.device-id", ids[0])] if len(ids) == 1 else []
+    if gpu.vendor == "amd" and len(ids) == 1:
+        yield "amd.com/gpu.device-id", ids[0]
 
 
 def driver_floor(line: str) -> str:

@@ -66,6 +66,8 @@ def test_mixed_fleet_has_an_image_for_each_vendor_and_label() -> None:
     pods = [next(way.text for way in row.ways if way.title == "Kubernetes") for row in advice]
     assert "nvidia.com/gpu: 1" in pods[0]
     assert "amd.com/gpu: 1" in pods[1]
+    for minor in ("0", "5"):
+        assert f'- {{key: nvidia.com/gpu.compute.minor, operator: In, values: ["{minor}"]}}' in pods[0]
     pod = next(way.text for way in one("V100").ways if way.title == "Kubernetes")
     assert 'nvidia.com/gpu.compute.major: "7"' in pod
 
@@ -130,6 +132,28 @@ def test_two_sentences() -> None:
     assert len(VENDORS) == 2
     assert "torch.cuda" in text
     assert "cannot run on an AMD GPU" in text
+
+
+def test_what_is_not_published_is_said_and_what_is_lost_is_not_recommended() -> None:
+    """vLLM does not publish its targets; its newest release is built with a CUDA that has dropped Pascal."""
+    new = one("RTX 5090", "vllm")
+    assert new.image.startswith("vllm/vllm-openai:v")
+    assert any("is not published" in row and "gpu-doctor image" in row for row in new.limits)
+    assert one("GTX 1080", "vllm").image == ""
+    # Built with a CUDA that cannot write code for Blackwell.
+    assert one("RTX 5090", "tensorflow").image == ""
+
+
+def test_a_drivers_own_cuda_goes_before_compatibility() -> None:
+    chosen = one("A100", "none", Machine(driver="580.95.05"))
+    assert chosen.image.startswith("nvidia/cuda:12.9")
+    assert not any("minor-version" in row for row in chosen.limits)
+
+
+def test_podman_gets_full_names() -> None:
+    for name in ("A100", "MI300X"):
+        line = next(way.text for way in one(name, machine=Machine(engine="podman")).ways if way.title == "podman run")
+        assert "docker.io/" in line
 
 
 def test_verb() -> None:
