@@ -480,7 +480,11 @@ def _amd_ways(image: str, machine: Machine) -> Iterator[Way]:
         line = replace(_line(engine, named), devices=("/dev/kfd", "/dev/dri"), groups=groups)
         rootless = "; rootless: --group-add=keep-groups instead" if engine == "podman" else ""
         yield Way(f"{engine} run", as_run(line), "sh", note + rootless)
-    line = replace(_line("docker", image), devices=("/dev/kfd", "/dev/dri"), groups=groups, flags=())
+    engine = engines[0]
+    line = replace(
+        _line(engine, _qualified(image) if engine == "podman" else image),
+        devices=("/dev/kfd", "/dev/dri"), groups=groups, flags=(),
+    )  # fmt: skip
     yield Way("compose.yaml", as_compose(line), "yaml", "")
     more = replace(line, flags=("--rm", "-it"), shm_size=8 << 30)
     yield Way(
