@@ -34,10 +34,13 @@ MENTION = (
     r"|^\s*(?:[-*] )?Should (?:show|fail|print|return|log)\b"
     r"|(?i:\bcommon (?:causes?|errors?|issues?) (?:is|are|of|for)\b)"
     # comments of a shell script, what it looks for, what it assigns
-    r"|^#[A-Za-z]|^\s*#\s?[\"'`]|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
+    r"|^#[A-Za-z]|^\s*#\s{2,}\S|^#{1,6} [^\[\"`]*[\"`][^\"`]{8,}[\"`]|^\s*\*\s{3,}\S|^\s*#\s?[\"'`]"
+    r"|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
     r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:fail|crash|die|error|exit) with\b"
     r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z]\w*|\w+_\w+)=[\"']"
     r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
+    r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
+    r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added
     r"|^\s*[rfbu]{0,2}[\"'].*(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
@@ -72,8 +75,9 @@ ADVICE = (
 )
 # Words of somebody who tells of an own error.
 OWN = (
-    r"(?i)\b(?:I|I'm|my|we|our|got|gives?|gave|getting|fails? with|failed with|shows?|returns?|output|following"
-    r"|raise[sd]?|throws?|prints?|sa(?:ys|id)|dies|died|crash(?:es|ed)?|errors? (?:when|while))\b"
+    r"\bI\b|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
+    r"|failed with|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
+    r"|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
 # Lines that only logs and terminals have.
