@@ -167,18 +167,33 @@ def _directory(reader: Reader) -> tuple[int, int, int]:
         raise Damaged(tail_at, "a zip archive without a directory")
     end = tail_at + place
     *_, size, offset, _ = _END.unpack_from(tail, place)
-    if offset == 0xFFFFFFFF or size == 0xFFFFFFFF:
-        locator = reader.exactly(max(end - _END_64_PLACE.size, 0), _END_64_PLACE.size, "a zip64 locator")
-        signature, _, at, _ = _END_64_PLACE.unpack(locator)
-        if signature != b"PK\x06\x07":
-            raise Damaged(end, "a zip64 archive without its locator")
-        record = reader.exactly(at, _END_64.size, "a zip64 directory record")
-        *_, size, offset = _END_64.unpack(record)
-        end = at
+    record = _zip64_record(reader, end)
+    if record is not None:
+        end, size, offset = record
+    elif 0xFFFFFFFF in (offset, size):
+        raise Damaged(end, "a zip64 archive without its locator")
     base = end - size - offset
     if base < 0:
         raise Damaged(end, "the directory of a zip archive lies outside it")
     return end - size, end, base
+
+
+def _zip64_record(reader: Reader, end: int) -> tuple[int, int, int] | None:
+    """Place of the zip64 record, and size and offset of the directory in it; None if there is none.
+
+    Some writers, PyTorch's among them, make one for small archives too.
+    """
+    place = end - _END_64_PLACE.size
+    locator = reader.read_at(place, _END_64_PLACE.size)
+    if locator[:4] != b"PK\x06\x07":
+        return None
+    # Bytes put before the archive make the place that is written down wrong.
+    for at in (_END_64_PLACE.unpack(locator)[2], place - _END_64.size):
+        record = reader.read_at(at, _END_64.size)
+        if record[:4] == b"PK\x06\x06" and len(record) == _END_64.size:
+            *_, size, offset = _END_64.unpack(record)
+            return at, size, offset
+    raise Damaged(place, "a zip64 directory record is not where it should be")
 
 
 def _entry(window: bytes, place: int, at: int, base: int) -> tuple[Member, int]:

@@ -78,8 +78,11 @@ def test_bytes_before_the_archive_and_zip64(tmp_path: Path) -> None:
     assert open_member(file, member).read_at(0, 4) == b"\x7fELF"
 
 
-def zip64_directory(count_marks: bool = True) -> bytes:
-    """An archive whose end record sends the reader to the zip64 record, as for more than 65,535 files or 4 GB."""
+def zip64_directory(marked: bool) -> bytes:
+    """An archive with a zip64 record, which its end record sends the reader to if `marked`.
+
+    As for more than 65,535 files or 4 GB; without the mark, as PyTorch writes every archive.
+    """
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("x.so", CONTENTS["pkg/mixed.so"])
@@ -89,12 +92,23 @@ def zip64_directory(count_marks: bool = True) -> bytes:
     record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, size, offset)
     place = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
     tail = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    return data[:end] + record + place + tail
+    return data[:end] + record + place + (tail if marked else data[end:])
 
 
-def test_zip64_directory() -> None:
-    file = Reader(Memory(zip64_directory()))
-    assert [member.name for member in members(file)] == ["x.so"]
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n"])
+def test_zip64_directory(marked: bool, before: bytes) -> None:
+    file = Reader(Memory(before + zip64_directory(marked)))
+    (member,) = members(file)
+    assert (member.name, open_member(file, member).read_at(0, 4)) == ("x.so", b"\x7fELF")
+
+
+def test_zip64_record_that_is_not_there() -> None:
+    data = zip64_directory(marked=False).replace(b"PK\x06\x06", b"PK\x06\x00")
+    with pytest.raises(Damaged, match="zip64 directory record"):
+        list(members(Reader(Memory(data))))
+    with pytest.raises(Damaged, match="without its locator"):
+        list(members(Reader(Memory(zip64_directory(marked=True).replace(b"PK\x06\x07", b"PK\x06\x00")))))
 
 
 def test_random_access_into_a_deflated_member() -> None:
