@@ -32,8 +32,8 @@ class Depth(enum.Enum):
 _FINAL = ".nv_fatbin"
 _FATBIN_SECTIONS = frozenset({_FINAL, RELOCATABLE})
 # Libraries that also keep fatbins or bare cubins among their constants, by the start of their names: cuSPARSE what it
-# links at run time, ONNX Runtime a hundred attention kernels. CUPTI has the code it patches into others' there: none that
-# a program would miss.
+# links at run time, ONNX Runtime a hundred attention kernels. What CUPTI has there it patches into others' code: no
+# program would miss it.
 _KEEP_IN_CONSTANTS = ("libcusparse.so", "libonnxruntime_providers_cuda.so")
 # Libraries whose large data are tables without an image: cuBLAS 13.1 and 13.10 and cuDNN 9.24 were searched whole.
 _KEEP_TABLES = ("libcublasLt.so", "libcudnn_")

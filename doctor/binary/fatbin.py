@@ -19,6 +19,8 @@ from doctor.binary.record import Counts
 _REGION = struct.Struct("<8xQ")
 # kind, header size, payload size, minor, major, architecture, flags
 _ENTRY = struct.Struct("<H2xIQ8xHHI8xQ")
+# Both, of a region and its first entry
+_START = struct.Struct(_REGION.format + _ENTRY.format[1:])
 _FIRST = _REGION.size + _ENTRY.size
 # Between the regions of NVIDIA's resource sections are 8 to 24 bytes: one read passes them and gets the
 # first entry.
@@ -46,14 +48,36 @@ def count_images(reader: Reader, start: int, end: int, counts: Counts, problems:
     """
     found: dict[_Key, int] = defaultdict(int)
     try:
-        at = start
+        # Tried only as long as it helps: the regions of other places have many entries.
+        at, tries = start, 0 if expected else 16
         while at < end:
+            if tries:
+                before, at = at, _single_entries(reader, at, end, found)
+                tries -= at == before
             region = _next_region(reader, at, end, problems, expected)
             if region is None:
                 return
             at = _count_entries(reader, *region, end, found, problems)
     finally:
         _add(found, counts)
+
+
+def _single_entries(reader: Reader, at: int, end: int, found: dict[_Key, int]) -> int:
+    """Counts regions of one entry each, of which cuFFT has 24,000, while they follow one another; where it stopped."""
+    read, unpack, magic = reader.read_at, _START.unpack_from, FATBIN + FATBIN_VERSION_AND_SIZE
+    last = end - _AHEAD
+    while at < last and len(found) <= MAX_DISTINCT:
+        data = read(at, _AHEAD)
+        place = data.find(magic)
+        if place < 0 or len(data) - place < _FIRST:
+            return at
+        size, kind, header, payload, minor, major, architecture, flags = unpack(data, place)
+        following = at + place + _REGION.size + size
+        if size != header + payload or header < 64 or architecture > 999 or following > end:
+            return at
+        found[kind, minor, major, architecture, flags & _SUFFIX_BITS] += 1
+        at = following
+    return at
 
 
 def count_region(reader: Reader, at: int, end: int, counts: Counts, problems: Problems) -> int:
