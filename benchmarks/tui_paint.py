@@ -2,6 +2,7 @@
 
 First paint: from the start of the process to the first drawn screen, in a pseudo-terminal. Key to paint: from a key
 to the screen that shows what it did, in a headless app, with 100,000 lines of log or 10,000 tickets and with 50.
+A paste of 1 MB beside Textual's own parser; the longest waits while 10 MB are pasted and a gigabyte is read.
 Prints ratios; absolute times depend on the machine.
 """
 
@@ -81,10 +82,9 @@ def start_up() -> None:
     print(f"first paint, ratio: {middle['gpu-doctor'] / middle['bare Textual app']:.2f}")
 
 
-async def key_to_paint(prepare: Callable[[Any, Any], Any], keys: Sequence[str], widget: str) -> list[float]:
-    """Seconds from each key until what it changed is drawn: its handlers have run and the compositor is done."""
+def quiet() -> Any:
+    """A doctor that examines and watches nothing."""
     from doctor.live import Doctor
-    from doctor.tui.app import DoctorApp
 
     class Quiet(Doctor):
         def examine(self, container: str | None = None) -> Any:
@@ -93,8 +93,18 @@ async def key_to_paint(prepare: Callable[[Any, Any], Any], keys: Sequence[str], 
         def watch(self, stop: Any) -> Any:
             return iter(())
 
+        def images(self) -> Any:
+            return []
+
+    return Quiet
+
+
+async def key_to_paint(prepare: Callable[[Any, Any], Any], keys: Sequence[str], widget: str) -> list[float]:
+    """Seconds from each key until what it changed is drawn: its handlers have run and the compositor is done."""
+    from doctor.tui.app import DoctorApp
+
     times = []
-    app = DoctorApp(Quiet, ascii_only=False)
+    app = DoctorApp(quiet(), ascii_only=False)
     async with app.run_test(size=(120, 40)) as pilot:
         while app.jobs.busy():
             await asyncio.sleep(0.01)
@@ -155,10 +165,71 @@ async def keys_with_load(folder: Path) -> None:
         print(f"key to paint, {what}, ratio of {many:,} to {few}: {medians[many] / medians[few]:.2f}")
 
 
+def pasting() -> None:
+    """One megabyte between the marks of a bracketed paste, read as terminals are read."""
+    from textual._xterm_parser import XTermParser
+
+    from doctor.tui.paste import take_pastes_whole
+
+    data = "\x1b[200~" + "2026-11-24 10:00:00 INFO step 1 loss 0.4321\n" * (1_000_000 // 44) + "\x1b[201~"
+
+    def once() -> float:
+        parser = XTermParser(False)
+        began = time.perf_counter()
+        for at in range(0, len(data), 4096):
+            for _ in parser.feed(data[at : at + 4096]):
+                pass
+        return time.perf_counter() - began
+
+    of_textual = statistics.median(once() for _ in range(3))
+    take_pastes_whole()
+    ours = statistics.median(once() for _ in range(3))
+    print(f"a paste of 1 MB, parsed by Textual: {of_textual * 1000:.0f} ms, here: {ours * 1000:.1f} ms")
+    print(f"paste, ratio: {ours / of_textual:.4f}")
+
+
+async def stalls(folder: Path) -> None:
+    """The longest times for which the app answers nothing, while a log is read in a thread beside it."""
+    from textual import events
+
+    from doctor.tui.app import DoctorApp
+
+    line = "2026-11-24 10:00:00 INFO step 1234 loss 0.4321 tokens 123456 lr 1e-4 epoch 3\n"
+    gigabyte = folder / "gigabyte.log"
+    with gigabyte.open("w") as file:
+        for _ in range(1000):
+            file.write(line * 13_000 + FAULT)
+    app = DoctorApp(quiet(), ascii_only=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        while app.jobs.busy() or not app.ready:
+            await asyncio.sleep(0.01)
+        await pilot.press("2")
+        await pilot.pause()
+        for what, begin in (
+            ("nothing", lambda: None),
+            ("a paste of 10 MB", lambda: app.post_message(events.Paste(line * 130_000 + FAULT))),
+            ("a file of 1 GB", lambda: app.screen.open_path(gigabyte)),  # type: ignore[attr-defined]
+        ):
+            began = last = time.perf_counter()
+            gaps = []
+            begin()
+            while app.jobs.busy() or time.perf_counter() - began < 0.5:
+                await asyncio.sleep(0.005)
+                now = time.perf_counter()
+                gaps.append(now - last)
+                last = now
+            gaps.sort()
+            print(f"{what}: read and diagnosed in {last - began:.1f} s; waits of the app: median "
+                  f"{statistics.median(gaps) * 1000:.0f} ms, 99 % below {gaps[int(len(gaps) * 0.99)] * 1000:.0f} ms, "
+                  f"longest {gaps[-1] * 1000:.0f} ms")  # fmt: skip
+
+
 def main() -> None:
     start_up()
+    pasting()
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(keys_with_load(Path(folder)))
+        asyncio.run(stalls(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ class KeyLine(Static):
         words: list[tuple[str, str, bool, str]] = []
         last: list[tuple[str, str, bool, str]] = []
         seen: set[str] = set()
-        own = {one.id for one in type(self.screen).__dict__.get("BINDINGS", ()) if isinstance(one, Binding)}
+        own = [one.id for one in type(self.screen).__dict__.get("BINDINGS", ()) if isinstance(one, Binding)]
 
         def order(item: tuple[str, ActiveBinding]) -> int:
-            """What all screens do first; then what this one alone does; then the rest."""
+            """What all screens do first; then what this one alone does, as it lists it; then the rest."""
             binding = item[1].binding
-            return 0 if binding.action in FIRST else 1 if binding.id in own and binding.action != "back" else 2
+            if binding.action in FIRST:
+                return -1
+            return own.index(binding.id) if binding.id in own and binding.action != "back" else len(own)
 
         for key, active in sorted(self.screen.active_bindings.items(), key=order):
             binding = active.binding

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,38 @@ def test_the_cause_in_the_list_is_what_choosing_the_container_finds(lab, watchin
     cause = next(one for one in watching.events if isinstance(one, CauseFound) and one.id == box.id)
     report = next(event.report for event in Doctor().examine("live-choose") if isinstance(event, ReportReady))
     assert cause.title == report.diagnoses[0].title
+
+
+async def test_a_container_that_dies_while_the_app_is_open_appears_in_it(
+    lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The whole street: a real engine's event, the cause of its container, a row of the first screen, its fix by keys."""
+    from doctor.tui.app import DoctorApp, live
+    from doctor.tui.rows import Rows
+
+    monkeypatch.setenv("DOCKER_HOST", lab.socket)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    app = DoctorApp(live, ascii_only=False)
+
+    async def until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < end, app.screen.query_one("#subjects", Rows).text()
+            await asyncio.sleep(0.05)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        rows = app.screen.query_one("#subjects", Rows)
+        await until(lambda: app.ready and "containers" in str(rows.border_subtitle))
+        assert "live-app" not in rows.text()
+        await asyncio.to_thread(lab.fail, "live-app", "lab/plain", "/opt/shm")
+        await until(lambda: "live-app" in rows.text() and "/dev/shm" in rows.text())
+        line = next(line for line in rows.text().splitlines() if "live-app" in line)
+        rows.cursor = rows.text().splitlines().index(line)
+        await pilot.press("enter")
+        await until(lambda: "container-shm-too-small" in app.screen.query_one("#found", Rows).text())
+        await pilot.press("y")
+        assert "--shm-size=8g" in app.clipboard
+        app.jobs.stop_all()
 
 
 def test_one_that_never_started_is_listed_and_one_that_was_only_created_is_not(lab, watching: Watching) -> None:

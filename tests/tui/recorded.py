@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from doctor.bundles.ticket import Ticket
 from doctor.check import Check
 from doctor.diagnose import diagnose
 from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady, SoFar
@@ -193,6 +194,7 @@ class Recorded(Doctor):
         log: Sequence[bytes] = (),
         images: dict[str, Report] | None = None,
         hold_image: bool = False,
+        reply: str = "",
     ) -> None:
         super().__init__(base)
         self._events = events
@@ -204,6 +206,7 @@ class Recorded(Doctor):
         self._log = log
         self._images = images or {}
         self._hold_image = hold_image
+        self._reply = reply
         self.gpus_asked: tuple[str, ...] = ()
         self.images_read: list[str] = []
         self.asked: list[str | None] = []
@@ -253,6 +256,12 @@ class Recorded(Doctor):
     def judge_image(self, contents: Contents, gpus: Sequence[str]) -> Report:
         self.gpus_asked = tuple(gpus)
         return self._images[str(contents)]
+
+    def tickets(self, folder: Path, stop: threading.Event) -> Iterator[tuple[Ticket, Report]]:
+        """The real ones; in pictures with a reply of their own, since its wording belongs to another part."""
+        for ticket, made in super().tickets(folder, stop):
+            extra = {**made.extra["ticket"], **({"reply": self._reply} if self._reply else {})}
+            yield ticket, replace(made, extra={**made.extra, "ticket": extra})
 
     def gpus(self) -> list[tuple[str, str]]:
         return [("sm_80", "A100"), ("sm_90", "H100"), ("sm_120", "GeForce RTX 5090"), ("gfx942", "Instinct MI300X")]

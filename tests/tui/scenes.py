@@ -215,6 +215,21 @@ async def inspect_missing(app: DoctorApp, pilot: Pilot[Any]) -> None:
 
 # Doctors
 
+REPLY = """Hello,
+
+what you sent shows this: the NVIDIA kernel module and the libraries have different versions.
+
+    Failed to initialize NVML: Driver/library version mismatch   (line 1)
+
+An upgrade replaced the libraries under a loaded module; every program that talks to the driver fails until both agree.
+
+Reboot (on the host, risk: reboot):
+
+    sudo reboot
+
+To see that it worked:
+
+    nvidia-smi"""
 TORCH = "/opt/venv/lib/python3.11/site-packages/torch/lib/"
 CUDNN = "/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib/"
 CODE = {
@@ -329,7 +344,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("image-missing", doctor(), ["3", inspect_missing], shows=["cannot be read"], sizes=["narrow"]),
     Scene("image-what-if", doctor(), ["3", "d"], shows=["H100"], sizes=["wide"]),
     Scene("triage-empty", doctor(), ["4"], shows=["No tickets"]),
-    Scene("triage", doctor(), ["4", open_tickets, "space", "j"], shows=["ACME-4713", "week-47"]),
+    Scene("triage", doctor(reply=REPLY), ["4", open_tickets, "space", "j"], shows=["ACME-4713", "week-47"]),
     Scene("knowledge", doctor(), ["5"], shows=["nccl-shared-memory"]),
     Scene("knowledge-search", doctor(), ["5", "slash", type_in("cudnn"), "enter"], shows=["lib-cudnn-missing"]),
     Scene("knowledge-entry", doctor(), ["5", "enter"], shows=["usermod"], sizes=["narrow"]),
@@ -342,7 +357,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("log-light", doctor(), [paste], theme="textual-light", sizes=["wide"], shows=["set aside"]),
     Scene("image-light", doctor(), ["3", inspect_image, ask_about], theme="textual-light", sizes=["wide"],
           shows=["PTX 90"]),
-    Scene("triage-light", doctor(), ["4", open_tickets, "space", "j"], theme="textual-light", sizes=["wide"],
+    Scene("triage-light", doctor(reply=REPLY), ["4", open_tickets, "space", "j"], theme="textual-light", sizes=["wide"],
           shows=["ACME-4713"]),
     Scene("knowledge-light", doctor(), ["5"], theme="textual-light", sizes=["wide"], shows=["nccl-shared-memory"]),
     Scene("overview-ansi-light", doctor(), theme="ansi-light", sizes=["narrow"], shows=["FAIL"]),
@@ -358,7 +373,7 @@ SCENES: tuple[Scene, ...] = (
             ("image", doctor(), ("3", inspect_image, ask_about, "tab"), ["none", "PTX"]),
             ("export", doctor(), ("e",), ["markdown"]),
             ("help", doctor(), ("question_mark",), ["Copy the commands"]),
-            ("triage", doctor(), ("4", open_tickets, "space"), ["[x]"]),
+            ("triage", doctor(reply=REPLY), ("4", open_tickets, "space"), ["[x]"]),
             ("knowledge", doctor(), ("5",), ["nccl-shared-memory"]),
         )
     ),

@@ -49,6 +49,12 @@ class Terminal:
             time.sleep(0.1)
         pytest.fail(f"{words} did not come:\n{self.screen}")
 
+    def until_gone(self, words: str) -> None:
+        end = time.monotonic() + SECONDS
+        while words in self.screen:
+            assert time.monotonic() < end, f"{words} stayed:\n{self.screen}"
+            time.sleep(0.05)
+
     def keys(self, *keys: str) -> None:
         self("send-keys", *keys)
 
@@ -77,6 +83,7 @@ def test_from_the_first_screen_to_the_last_key(terminal: Terminal) -> None:
     terminal.keys("5")
     terminal.until("Entries ·")
     terminal.keys("/")
+    terminal.until_gone("x Examples")  # from now on letters are text
     terminal("send-keys", "-l", "cuda-no-kernel-image")
     terminal.until("Entries · 1 of", "The program has no GPU code")
     terminal.keys("Escape")
