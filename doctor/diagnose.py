@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from doctor.finding import SEVERITIES, SURENESS, Finding, Severity
 from doctor.knowledge import Base, Entry, Fix, fill
+
+# Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
+COMMANDED = frozenset((
+    "library", "library_stem", "soname_major", "needed_by", "node", "path", "package", "pip_package", "apt_package",
+    "required", "arch", "target", "compute_capability", "pci", "container", "image", "service", "device", "module",
+))  # fmt: skip
+ACTIVE = re.compile(r"[`;|\n]|\$\(|\$\{|&&|[<>] *[/&(]")
 
 Role = Literal["cause", "consequence", "also"]
 THINGS = ("library", "symbol", "arch", "xid")
@@ -50,7 +58,7 @@ def diagnose(findings: Iterable[Finding], base: Base, circumstances: dict[str, s
     `circumstances` tells what is known of the place (engine, distro, vendor, cluster); fixes for another are left out,
     and so are those for a GPU that is older, or newer, than the code where the finding tells which it is.
     """
-    joined = _joined(finding for finding in findings if finding.fault in base.entries)
+    joined = _joined(_copyable(finding) for finding in findings if finding.fault in base.entries)
     faults = {finding.fault: finding for finding in joined}
     aside = [SetAside(finding, to) for finding in joined if (to := _yields_to(finding, faults, base))]
     stepped_back = {id(item.finding) for item in aside}
@@ -74,6 +82,12 @@ def weighed(finding: Finding, said: Collection[Finding]) -> Finding:
     if alone and finding.fault.startswith("lib-") and all(item.source == "image" for item in finding.evidence):
         return replace(finding, sure="possible", severity="note")
     return finding
+
+
+def _copyable(finding: Finding) -> Finding:
+    """Without values that a shell would act on: logs and images are untrusted, and commands are copied and run."""
+    kept = {name: value for name, value in finding.values.items() if name not in COMMANDED or not ACTIVE.search(value)}
+    return finding if len(kept) == len(finding.values) else replace(finding, values=kept)
 
 
 def severity_of(finding: Finding, base: Base) -> Severity:

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from doctor.check import Check, NotApplicable, discover, perform
+from doctor.diagnose import diagnose
 from doctor.engine import CheckFinished, ProbeFinished, ProbeStarted, ReportReady, Selection, circumstances, judge, run
 from doctor.facts import AREAS, parse
 from doctor.finding import Evidence, Finding
-from doctor.knowledge import Base
+from doctor.knowledge import Base, fill
 from doctor.match import Patterns
 from doctor.probes import Probe
 from doctor.probes import discover as discover_probes
@@ -161,3 +162,18 @@ def test_what_of_the_machine_was_not_examined_is_told(base: Base, patterns: Patt
     denied = Reading("names:/sys/bus/pci/devices", "denied", error="Permission denied")
     report = judge(replace(snapshot(), readings={denied.key: denied}), discover(), base, patterns)
     assert "pci: /sys/bus/pci/devices: Permission denied" in report.not_examined
+
+
+@pytest.mark.parametrize(
+    "name", ["libx.so.1;reboot", "lib$(reboot).so.1", "lib`reboot`.so", "libx.so.1 | reboot", "libx.so\nreboot"]
+)
+def test_no_command_carries_what_a_shell_would_act_on(name: str, base: Base) -> None:
+    """Names come from logs and images that anybody can have made; commands are copied and run."""
+    evidence = Evidence("image", "/opt/program", f"needs {name}")
+    finding = Finding("lib-system-missing", (evidence,), {"library": name, "library_stem": name.split(".")[0]})
+    (item,) = diagnose([finding], base).ranked
+    commands = [line for fix in item.fixes for line in (*fix.commands, *fix.verify, *fix.undo)]
+    commands += [fill(line, item.finding.values) for cause in item.entry.causes for line in cause.commands]
+    assert commands
+    assert "reboot" not in "".join(commands)
+    assert "reboot" in item.finding.evidence[0].text, "it is shown as it was read"
