@@ -45,23 +45,33 @@ def write_tickets(path: Path, count: int) -> int:
     return path.stat().st_size
 
 
-def triage(path: Path, jobs: int) -> tuple[float, int]:
-    """Seconds, and the most memory that the command and its processes had together, in bytes."""
+def triage(path: Path, jobs: int) -> tuple[float, int, float]:
+    """Seconds; the most memory that the command and its processes had together, in bytes; processor time of the
+    command itself against that of its workers."""
     command = [sys.executable, "-m", "doctor", "triage", "--format", "csv", "--jobs", str(jobs)]
     command += ["--output", str(path.with_suffix(".csv"))]
     begin = time.perf_counter()
     process = subprocess.Popen([*command, str(path)], stderr=subprocess.DEVNULL)
-    most = 0
+    most, share = 0, 0.0
     while process.poll() is None:
         try:
             own = psutil.Process(process.pid)
-            most = max(most, sum(one.memory_info().rss for one in (own, *own.children(recursive=True))))
+            workers = own.children(recursive=True)
+            most = max(most, sum(one.memory_info().rss for one in (own, *workers)))
+            spent, theirs = spent_by(own), sum(map(spent_by, workers))
+            share = spent / theirs if theirs else share
         except psutil.Error:
             pass
         time.sleep(0.1)
     assert process.returncode == 1, process.returncode
     assert len(path.with_suffix(".csv").read_bytes().splitlines()) == 1 + sum(1 for _ in path.open())
-    return time.perf_counter() - begin, most
+    return time.perf_counter() - begin, most, share
+
+
+def spent_by(process: psutil.Process) -> float:
+    """Seconds of processor time."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def one_process_a_ticket(path: Path) -> float:
@@ -85,11 +95,13 @@ def main() -> None:
         print("| processes | tickets a minute | ms a ticket | most memory |\n|---|---|---|---|")
         runs = [(jobs, *triage(path, jobs)) for _ in range(ROUNDS) for jobs in (1, 2)]
         best = {jobs: min((run for run in runs if run[0] == jobs), key=lambda run: run[1]) for jobs in (1, 2)}
-        for jobs, seconds, memory in best.values():
+        for jobs, seconds, memory, _ in best.values():
             print(f"| {jobs} | {count / seconds * 60:,.0f} | {seconds / count * 1e3:.2f} | {memory / 1e6:.0f} MB |")
         loop = one_process_a_ticket(path)
         print(f"| one each, in a loop | {60 / loop:,.0f} | {loop * 1e3:.0f} | |\n")
         print(f"two processes against one: {best[1][1] / best[2][1]:.2f}")
+        print(f"processor time of the parent against its two workers: {best[2][3]:.3f}; it would be the limit at "
+              f"{1 / best[2][3]:.0f} workers")  # fmt: skip
         print(f"two processes against the loop: {loop * count / best[2][1]:.0f}\n")
         print("| batch | ms a ticket, one process |\n|---|---|")
         for batch in (1, 10, 100, 1000, 10_000):
@@ -99,7 +111,7 @@ def main() -> None:
             print(f"| {batch:,} | {spent / batch * 1e3:.2f} |")
         fifth = Path(folder) / "fifth.jsonl"
         write_tickets(fifth, count // 5)
-        _, little = triage(fifth, 2)
+        _, little, _ = triage(fifth, 2)
         print(f"\nmemory for {count:,} tickets against {count // 5:,}, two processes: "
               f"{max(run[2] for run in runs if run[0] == 2) / little:.2f} ({little / 1e6:.0f} MB)")  # fmt: skip
 
