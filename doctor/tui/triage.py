@@ -234,8 +234,9 @@ class TriageScreen(SectionScreen):
         item = ticket.first
         sure = SURE_WORDS[item.finding.sure] if item else "not read" if ticket.cause == UNREAD else "nothing"
         state = self._states.get(ticket.name, "open")
-        named = cut_middle(clean(ticket.name), 24)
-        row: list[tuple[str, str]] = [(f" {box} ", "accent" if box == "[x]" else "muted"), (cut(named, 25), "")]
+        cells = 19 if self._cause == ALL and width < 90 else 25  # the cause needs its room
+        named = cut(cut_middle(clean(ticket.name), cells - 1), cells)
+        row: list[tuple[str, str]] = [(f" {box} ", "accent" if box == "[x]" else "muted"), (named, "")]
         if width >= (90 if self._cause == ALL else 76):
             when = time.strftime("%m-%d %H:%M", time.gmtime(ticket.received)) if ticket.received else ""
             row.append((cut(when, 13), "muted"))

@@ -373,7 +373,7 @@ SCENES: tuple[Scene, ...] = (
             ("image", doctor(), ("3", inspect_image, ask_about, "tab"), ["none", "PTX"]),
             ("export", doctor(), ("e",), ["markdown"]),
             ("help", doctor(), ("question_mark",), ["Copy the commands"]),
-            ("triage", doctor(reply=REPLY), ("4", open_tickets, "space"), ["[x]"]),
+            ("triage", doctor(reply=REPLY), ("4", open_tickets, "space", "j"), ["[x]"]),
             ("knowledge", doctor(), ("5",), ["nccl-shared-memory"]),
         )
     ),
