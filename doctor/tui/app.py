@@ -36,7 +36,7 @@ COPIED = "copied.md"
 LONGEST_COPY = 64 << 10
 """Bytes that terminals take through OSC 52; what is longer goes to a file."""
 WHERE_COPYING_FAILS = (
-    "Where pasting gives something else (macOS Terminal, tmux without set-clipboard): e writes a file."
+    "Where pasting gives something else (macOS Terminal, tmux without set-clipboard): export it (? names the key)."
 )
 
 
@@ -198,7 +198,7 @@ class DoctorApp(App[int]):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_new(path, text + "\n", replace=True)
         except (OSError, UsageError) as error:
-            self.say(f"Too long for a terminal's clipboard, and {error}. e writes the report to a file of your choice.",
+            self.say(f"Too long for a terminal's clipboard, and {error}. Export writes it where you choose.",
                      severity="error")  # fmt: skip
             return
         self._clipboard = text

@@ -518,7 +518,7 @@ async def test_where_no_file_can_be_written_that_is_said(tmp_path: Path, monkeyp
     async with running(Recorded(told.mismatch)) as (app, pilot):
         app.copy_out("x" * 70_000)
         await settle(app, pilot)
-        assert "e writes the report to a file of your choice" in notices(app)
+        assert "Export writes it where you choose" in notices(app)
 
 
 async def test_a_click_moves_and_a_second_one_opens() -> None:
