@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,10 +25,12 @@ LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 @dataclass
 class Podman:
     folder: Path
+    run: Path
+    """Podman allows its path 50 characters, and pytest's folders are longer."""
     socket: Path
 
     def podman(self, *words: str, check: bool = True, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        own = ("podman", "--root", str(self.folder / "root"), "--runroot", str(self.folder / "run"))
+        own = ("podman", "--root", str(self.folder / "root"), "--runroot", str(self.run))
         return subprocess.run([*own, *words], input=data, capture_output=True, timeout=120, check=check)
 
     def fail(self, name: str, line: str) -> str:
@@ -55,14 +58,15 @@ def podman(lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
         pytest.skip("podman is not installed")
     folder = tmp_path_factory.mktemp("podman")
     socket = Path("/tmp") / f"gpu-doctor-podman-{os.getpid()}.sock"
-    made = Podman(folder, socket)
+    run = Path(tempfile.mkdtemp(prefix="gpu-doctor-", dir="/tmp"))
+    made = Podman(folder, run, socket)
     for image in ("lab/plain", "lab/cuda"):
         saved = subprocess.run(
             ["docker", "save", image], env=lab.environment, capture_output=True, timeout=120, check=True
         )
         made.podman("load", data=saved.stdout)
     service = subprocess.Popen(
-        ["podman", "--root", folder / "root", "--runroot", folder / "run", "system", "service", "--time=0", f"unix://{socket}"],
+        ["podman", "--root", folder / "root", "--runroot", run, "system", "service", "--time=0", f"unix://{socket}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
@@ -76,6 +80,7 @@ def podman(lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
         service.terminate()
         service.wait(30)
         socket.unlink(missing_ok=True)
+        shutil.rmtree(run, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
