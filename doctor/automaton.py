@@ -14,13 +14,14 @@ import platform
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from doctor.literals import COMMON, is_weak, required
 from doctor.version import __version__
 
+FORM = 2
+"""Of the cache's files."""
 KEPT = 4
 """Automata kept in the cache: each change of the knowledge makes another."""
 REACH = 400
@@ -31,9 +32,11 @@ ANCHOR = re.compile(r"(\\.|\[\^?\]?[^\]\\]*(?:\\.[^\]\\]*)*\])|[\^$]")
 NUMBERS = re.compile(r"\(\?:\d{1,4}(?:\|\d{1,4})*\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """Something the automaton looks for, and the patterns that are tried where it is found."""
+class Trigger(NamedTuple):
+    """Something the automaton looks for, and the patterns that are tried where it is found.
+
+    A named tuple, since thousands are made at each start.
+    """
 
     text: bytes
     is_literal: bool
@@ -97,12 +100,12 @@ def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigg
     """The triggers of all patterns and their automaton: out of the cache, else built and kept there."""
     ordered = sorted(patterns)
     place = _place(ordered, marks)
-    if place and (kept := _read(place)):
+    if place and (kept := _read(place, ordered)):
         return kept
     found = triggers(ordered)
     database = automaton(found, marks)
     if place:
-        _keep(place, found, database)
+        _keep(place, ordered, found, database)
     return found, database
 
 
@@ -112,12 +115,14 @@ def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
     if not os.path.isabs(folder):
         return None
     # The database itself says for which version of Hyperscan and which processor it was made.
-    made_of = repr((__version__, platform.machine(), sorted(COMMON), ANCHOR.pattern, NUMBERS.pattern, patterns, marks))
+    made_of = repr(
+        (__version__, platform.machine(), sorted(COMMON), ANCHOR.pattern, NUMBERS.pattern, patterns, marks, FORM)
+    )
     return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
 
 
-def _read(place: Path) -> tuple[list[Trigger], Any] | None:
-    """What was kept; None where there is none, or not whole."""
+def _read(place: Path, patterns: list[str]) -> tuple[list[Trigger], Any] | None:
+    """What was kept, its patterns by number; None where there is none, or not whole."""
     import hyperscan
 
     try:
@@ -125,19 +130,25 @@ def _read(place: Path) -> tuple[list[Trigger], Any] | None:
         if hashlib.sha256(rest).hexdigest().encode() != checksum:
             return None
         head, _, database = rest.partition(b"\n")
-        found = [Trigger(text.encode(), exact, cased, tuple(names)) for text, exact, cased, names in json.loads(head)]
+        kept = json.loads(head)
+        found = [
+            Trigger(text.encode(), exact, cased, tuple(patterns[n] for n in of)) for text, exact, cased, of in kept
+        ]
         loaded = hyperscan.loadb(database, hyperscan.HS_MODE_BLOCK)
         loaded.scratch = hyperscan.Scratch(loaded)
         return found, loaded
-    except (OSError, ValueError, TypeError, hyperscan.error):
+    except (OSError, ValueError, TypeError, IndexError, hyperscan.error):
         return None
 
 
-def _keep(place: Path, found: list[Trigger], database: Any) -> None:
+def _keep(place: Path, patterns: list[str], found: list[Trigger], database: Any) -> None:
     """Write the cache whole or not at all, and forget the oldest. A disk that may not be written is no error."""
     import hyperscan
 
-    head = json.dumps([(one.text.decode(), one.is_literal, one.caseless, one.patterns) for one in found])
+    number = {pattern: n for n, pattern in enumerate(patterns)}
+    head = json.dumps(
+        [(one.text.decode(), one.is_literal, one.caseless, [number[p] for p in one.patterns]) for one in found]
+    )
     rest = head.encode() + b"\n" + hyperscan.dumpb(database)
     part = place.with_name(f"{place.name}.{os.getpid()}.part")
     with suppress(OSError):
