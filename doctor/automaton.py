@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from doctor.literals import COMMON, is_weak, required
 from doctor.version import __version__
 
-FORM = 2
-"""Of the cache's files."""
+FORM = 3
+"""Of the cache's files, and of how triggers are chosen."""
 KEPT = 4
 """Automata kept in the cache: each change of the knowledge makes another."""
 REACH = 400

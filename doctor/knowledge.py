@@ -237,7 +237,7 @@ def _entry(front: dict[str, Any], identity: str, file: str, lines: list[str], pr
 
 def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tuple[Matcher, ...]:
     made = []
-    places = [n for n, line in enumerate(lines, 1) if line.lstrip().startswith("[[match]]")]
+    places = [n for n, line in enumerate(lines, 1) if "[[match]]" in line and line.lstrip().startswith("[[")]
     for number, table in enumerate(tables):
         at = places[number] if number < len(places) else 1
         for key in table:
@@ -301,10 +301,11 @@ def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[
     sections: list[_Section] = []
     fence = ""
     for at, line in enumerate(lines[start:], start + 1):
-        opened = FENCE.match(line) if line.startswith("```") else None
+        head = line[:3]
+        opened = FENCE.match(line) if head == "```" else None
         if opened and (not fence or line.strip() == fence):
             fence = "" if fence else opened.group(1)
-        if line.startswith("## ") and not fence:
+        if head == "## " and not fence:
             sections.append(_Section(line[3:].strip(), at, []))
         elif sections:
             sections[-1].lines.append((at, line))
@@ -333,10 +334,10 @@ def _fences(section: _Section) -> tuple[list[_Fence], list[tuple[int, str]]]:
     prose: list[tuple[int, str]] = []
     mark, info, at, body = "", "", 0, list[str]()
     for number, line in section.lines:
-        opened = FENCE.match(line) if line.startswith("```") else None
+        opened = FENCE.match(line) if line[:3] == "```" else None
         if not mark and opened:
             mark, info, at, body = opened.group(1), opened.group(2).strip(), number, []
-        elif mark and line.strip() == mark:
+        elif mark and mark in line and line.strip() == mark:
             before = next((text for _, text in reversed(prose) if text.strip()), "")
             fences.append(_Fence(info, "\n".join(body), at, before.strip()))
             mark = ""

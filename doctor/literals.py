@@ -127,14 +127,10 @@ def _required_of(code: Any, argument: Any) -> frozenset[str]:
     return frozenset()
 
 
-FAILING = frozenset({"error", "fatal", "fail"})
-"""Short words that are a sign all the same: few lines of a healthy log have them."""
-
-
 def is_weak(literal: str) -> bool:
     """Whether the literal alone stands on too many lines of healthy logs to be a sign."""
     word = literal.strip().lower()
-    return word in COMMON or (len(word) <= 5 and word.isalpha() and word not in FAILING)
+    return word in COMMON or (len(word) <= 5 and word.isalpha())
 
 
 def _worth(literals: frozenset[str]) -> tuple[bool, bool, int, int, int]:
