@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from operator import attrgetter
 
 from doctor.binary import device_code, elf, fatbin, magic
 from doctor.binary.device_code import Depth, Found
@@ -166,7 +167,7 @@ def scan_tree(path: str, depth: Depth = Depth.KNOWN) -> Iterator[BinaryFile]:
         folder = folders.pop()
         try:
             with os.scandir(folder) as rows:
-                entries = sorted(rows, key=lambda entry: entry.name)
+                entries = sorted(rows, key=attrgetter("name"))
         except OSError as error:
             yield _unopened(folder, "folder", error)
             continue

@@ -18,6 +18,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doctor.binary.device_code import Depth
@@ -413,6 +414,7 @@ def _with_versions(name: str, nodes: tuple[str, ...], verbose: bool) -> str:
     return f"{name} ({', '.join(shown)})" if shown else name
 
 
+@lru_cache(maxsize=1024)  # the libraries of one tree need the same few
 def _newest(nodes: tuple[str, ...]) -> list[str]:
     """The highest of each family of version nodes, such as GLIBC_2.34 of GLIBC_*: it implies the lower ones."""
     newest: dict[str, tuple[list[int], str]] = {}
