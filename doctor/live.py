@@ -32,7 +32,7 @@ from doctor.redact import Redactor
 from doctor.report import Report
 from doctor.search import search
 from doctor.snapshot import Snapshot, Target, without_identities
-from doctor.text import one_line
+from doctor.text import reason_of
 
 if TYPE_CHECKING:
     from doctor.bundles.ticket import Ticket
@@ -342,15 +342,8 @@ def connect() -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """The innermost reason on one line: the packages wrap it three times over."""
-    if isinstance(error, UsageError):
-        return str(error)
-    here: BaseException | None = error
-    while here is not None:
-        if isinstance(here, OSError) and here.strerror:
-            return here.strerror
-        here = here.__cause__ or here.__context__
-    return one_line(str(error), 160)
+    """The reason on one line."""
+    return str(error) if isinstance(error, UsageError) else reason_of(error, 160)
 
 
 def whose_socket() -> str:

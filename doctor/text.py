@@ -29,6 +29,16 @@ def one_line(text: str, width: int = 300) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def reason_of(error: BaseException, width: int = 300) -> str:
+    """The innermost reason of an error on one line: the packages that speak to engines wrap it three times over."""
+    here: BaseException | None = error
+    while here is not None:
+        if isinstance(here, OSError) and here.strerror:
+            return here.strerror
+        here = here.__cause__ or here.__context__
+    return one_line(str(error), width)
+
+
 def decode(data: bytes) -> str:
     """Bytes of a log as text: UTF-16 and UTF-32 by their mark, else UTF-8, else Latin-1. Never fails."""
     for mark, encoding in (

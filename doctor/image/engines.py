@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 
 from doctor.errors import UsageError
 from doctor.probes.engine import sockets
-from doctor.text import one_line
+from doctor.text import one_line, reason_of
 
 # An engine that reads its own disk for `save` may be slow to begin.
 SECONDS = 60
@@ -233,13 +233,4 @@ def _told(call: Callable[[], Any]) -> Any:
     except docker.errors.NotFound as error:
         raise NotThere(str(error)) from None
     except Exception as error:  # the package raises its own and those of three others
-        raise EngineError(_innermost(error)) from None
-
-
-def _innermost(error: BaseException) -> str:
-    here: BaseException | None = error
-    while here is not None:
-        if isinstance(here, OSError) and here.strerror:
-            return here.strerror
-        here = here.__cause__ or here.__context__
-    return one_line(str(error), 120)
+        raise EngineError(reason_of(error, 120)) from None
