@@ -9,14 +9,24 @@ from doctor.finding import Finding
 
 
 def derive(finding: Finding) -> Finding:
-    """The finding with the values that follow from those it has. Nothing that is there is changed."""
+    """The finding with the values that follow from those it has. Only a library's short name is written out."""
     values: dict[str, str] = {}
-    if library := finding.values.get("library"):
+    library = file_of(finding.values.get("library", ""))
+    if library:
         values.update(of_library(library))
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
         values.update(age_of(arch, finding.values.get("supported", "")))
-    return replace(finding, values={**values, **finding.values}) if values else finding
+    named = {"library": library} if library else {}
+    return replace(finding, values={**values, **finding.values, **named}) if values or named else finding
+
+
+def file_of(library: str) -> str:
+    """The file of a library that a linker or a framework calls by its short name: cuBLAS and cublas are libcublas.so."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", library):
+        return library
+    short = library.lower() if library[2:].isupper() else library
+    return f"{short}.so" if short.startswith("lib") else f"lib{short}.so"
 
 
 def of_library(soname: str) -> dict[str, str]:
