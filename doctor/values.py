@@ -22,7 +22,7 @@ def derive(finding: Finding) -> Finding:
 
 
 def file_of(library: str) -> str:
-    """The file of a library that a linker or a framework calls by its short name: cuBLAS and cublas are libcublas.so."""
+    """The file of a library that a linker or framework calls by its short name: cuBLAS, cublas are libcublas.so."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", library):
         return library
     short = library.lower() if library[2:].isupper() else library
