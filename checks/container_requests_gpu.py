@@ -14,6 +14,8 @@ NO_DRIVER = (
     "libcuda.so.1: cannot open shared object file",
     "CUDA driver version is insufficient for CUDA runtime version",
     "no CUDA-capable device is detected",
+    "CUDA_ERROR_NO_DEVICE",
+    "No CUDA GPUs are available",
     "Found no NVIDIA driver on your system",
     "The NVIDIA Driver was not detected",
     "CUDA driver is a stub library",

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from doctor.facts import Facts, Unknown, lookup
-from doctor.finding import Finding
-from doctor.report import Outcome
+from doctor.finding import Finding, Outcome
+from doctor.knowledge import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,14 @@ def check(
         return run
 
     return declare
+
+
+def unknown_checks(entry: Entry) -> list[str]:
+    """What is wrong with the checks that the causes and fixes of an entry name, a line each."""
+    known = {one.id for one in discover()}
+    parts = [(one.title, one.decided_by) for one in entry.causes] + [(one.title, one.decided_by) for one in entry.fixes]
+    named = [(title, name) for title, by in parts for name in (*by.check, *by.shown_by)]
+    return [f"{entry.file}: {title}: there is no check {name}" for title, name in named if name not in known]
 
 
 @cache

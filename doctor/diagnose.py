@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from doctor.finding import SEVERITIES, SURENESS, Finding, Severity
-from doctor.knowledge import Base, Entry, Fix, fill
+from doctor.finding import SEVERITIES, SURENESS, Finding, Outcome, Severity
+from doctor.knowledge import Base, Cause, Entry, Fix, fill, filled_cause, filled_fix
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
     "library", "library_stem", "soname_major", "needed_by", "node", "path", "package", "pip_package", "apt_package",
-    "required", "arch", "target", "compute_capability", "pci", "container", "image", "service", "device", "module",
+    "required", "folder", "arch", "target", "compute_capability", "pci", "container", "image", "service", "device",
+    "module",
 ))  # fmt: skip
 ACTIVE = re.compile(r"[`;|\n]|\$\(|\$\{|&&|[<>] *[/&(]")
 
 Role = Literal["cause", "consequence", "also"]
+State = Literal["likely", "open", "ruled out"]
+STATES: tuple[State, ...] = ("likely", "open", "ruled out")
+TOLD = {
+    "vendor": "this machine's GPUs are of {}",
+    "gpu": "the GPU is {} than all that the program has code for",
+    "copy": "the library is {} in the image",
+}
+"""Circumstances that decide between causes, in words. Engine and distribution only say which commands are right."""
 THINGS = ("library", "symbol", "arch", "xid")
 """Values that say what the other values of a finding are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One of several causes of a fault, and what the facts say of it."""
+
+    cause: Cause
+    """Filled with the values."""
+    state: State
+    """Likely where a check found it; ruled out where all checks for it passed, or where the place is another."""
+    seen: str = ""
+    """What decided it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +55,10 @@ class Diagnosis:
     """Fault ids of its consequences among the findings."""
     title: str
     explanation: str
+    causes: tuple[Suspect, ...]
+    """The likeliest first, those that are ruled out last."""
     fixes: tuple[Fix, ...]
-    """Those that hold here, filled with the values."""
+    """Those that hold here, filled with the values; what the machine's facts speak for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +75,19 @@ class Diagnoses:
     set_aside: tuple[SetAside, ...]
 
 
-def diagnose(findings: Iterable[Finding], base: Base, circumstances: dict[str, str] | None = None) -> Diagnoses:
+def diagnose(
+    findings: Iterable[Finding],
+    base: Base,
+    circumstances: dict[str, str] | None = None,
+    outcomes: Sequence[Outcome] = (),
+) -> Diagnoses:
     """Rank findings, with the words of their entries filled in.
 
     `circumstances` tells what is known of the place (engine, distro, vendor, cluster); fixes for another are left out,
-    and so are those for a GPU that is older, or newer, than the code where the finding tells which it is.
+    and so are those for a GPU that is older, or newer, than the code where the finding tells which it is. `outcomes` of
+    checks decide between the causes of a fault, and put the fixes in order.
     """
+    checked = {outcome.check: outcome for outcome in outcomes}
     joined = _joined(_copyable(finding) for finding in findings if finding.fault in base.entries)
     faults = {finding.fault: finding for finding in joined}
     aside = [SetAside(finding, to) for finding in joined if (to := _yields_to(finding, faults, base))]
@@ -69,7 +99,8 @@ def diagnose(findings: Iterable[Finding], base: Base, circumstances: dict[str, s
     for position, finding in enumerate(ranked):
         role: Role = "consequence" if finding.fault in explained else "also" if position else "cause"
         explains = tuple(sorted(fault for fault, by in explained.items() if finding.fault in by))
-        made.append(_worded(finding, base.entries[finding.fault], role, explains, circumstances or {}))
+        place = _Place(_known(finding, circumstances or {}), checked)
+        made.append(_worded(finding, base.entries[finding.fault], role, explains, place))
     return Diagnoses(tuple(made), tuple(aside))
 
 
@@ -158,11 +189,39 @@ def _rank(finding: Finding, base: Base) -> tuple[int, int, int, int, str, str]:
     return severity, SURENESS.index(finding.sure), -kinds, first, finding.fault, finding.subject
 
 
-def _worded(
-    finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], circumstances: dict[str, str]
-) -> Diagnosis:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is known of the place."""
+
+    known: dict[str, str]
+    checked: dict[str, Outcome]
+
+    def weigh(self, item: Cause | Fix) -> tuple[State, str]:
+        """Whether the facts speak for a cause, or a fix, and what was seen."""
+        known = [name for name in TOLD if name in item.when and name in self.known]
+        told = "; ".join(TOLD[name].format(self.known[name]) for name in known)
+        if not holds(item, self.known):
+            return "ruled out", told
+        check, shown_by = item.decided_by.check, item.decided_by.shown_by
+        outcomes = {name: self.checked[name] for name in (*check, *shown_by) if name in self.checked}
+        if found := [outcome for outcome in outcomes.values() if outcome.state == "found"]:
+            return "likely", found[0].says
+        if check and all(name in outcomes and outcomes[name].state == "passed" for name in check):
+            return "ruled out", "; ".join(outcomes[name].says for name in check)
+        return ("likely", told) if told else ("open", "")
+
+
+def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
+    """The circumstances, with those that the finding itself tells."""
+    own = {"gpu": finding.values.get("gpu_age", ""), "copy": finding.values.get("copy", "")}
+    return {**circumstances, **{name: value for name, value in own.items() if value}}
+
+
+def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
     values = finding.values
-    known = {**circumstances, **({"gpu": values["gpu_age"]} if "gpu_age" in values else {})}
+    suspects = [Suspect(filled_cause(cause, values), *place.weigh(cause)) for cause in entry.causes]
+    fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
+    fixes.sort(key=lambda fix: STATES.index(place.weigh(fix)[0]))
     return Diagnosis(
         finding=finding,
         entry=entry,
@@ -171,21 +230,11 @@ def _worded(
         explains=explains,
         title=fill(entry.title, values),
         explanation=fill(entry.text, values),
-        fixes=tuple(_filled(fix, values) for fix in entry.fixes if holds(fix, known)),
+        causes=tuple(sorted(suspects, key=lambda suspect: STATES.index(suspect.state))),
+        fixes=tuple(filled_fix(fix, values) for fix in fixes),
     )
 
 
-def holds(fix: Fix, circumstances: dict[str, str]) -> bool:
-    """Whether nothing that is known speaks against the fix."""
-    return all(circumstances.get(name, allowed[0]) in allowed for name, allowed in fix.when.items())
-
-
-def _filled(fix: Fix, values: dict[str, str]) -> Fix:
-    return replace(
-        fix,
-        title=fill(fix.title, values),
-        text=fill(fix.text, values),
-        commands=tuple(fill(command, values) for command in fix.commands),
-        verify=tuple(fill(command, values) for command in fix.verify),
-        undo=tuple(fill(command, values) for command in fix.undo),
-    )
+def holds(item: Cause | Fix, circumstances: dict[str, str]) -> bool:
+    """Whether nothing that is known speaks against the cause or fix."""
+    return all(circumstances.get(name, allowed[0]) in allowed for name, allowed in item.when.items())

@@ -18,13 +18,13 @@ from doctor.check import Check, perform
 from doctor.describe import container_state, machine, surroundings
 from doctor.diagnose import diagnose, weighed
 from doctor.facts import AREAS, Facts, parse
-from doctor.finding import Finding
+from doctor.finding import Finding, Outcome
 from doctor.knowledge import Base
 from doctor.logs import now
 from doctor.match import Patterns, findings, whole_lines
 from doctor.probes import Probe
 from doctor.probes.system import System
-from doctor.report import Outcome, Report
+from doctor.report import Report
 from doctor.runline import correct
 from doctor.snapshot import Reading, Snapshot, Target
 from doctor.values import derive
@@ -186,7 +186,7 @@ def _report(
     facts = parse(snapshot)
     said = list(_said(snapshot, facts, base, patterns))
     found = [*(weighed(finding, said) for finding in found), *said]
-    diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts))
+    diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts), outcomes)
     target = snapshot.target
     examined = _saw_end(facts) if target.container else _saw_gpus(facts)
     return Report(
@@ -238,6 +238,8 @@ def _placed(finding: Finding, facts: Facts) -> Finding:
     values: dict[str, str] = {}
     if facts.container:
         values |= {"container": facts.container.name, "image": facts.container.image}
+        if facts.container.service:
+            values["service"] = facts.container.service
     return replace(finding, values={**values, **finding.values})
 
 

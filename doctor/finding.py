@@ -7,6 +7,7 @@ from typing import Literal
 
 Sureness = Literal["certain", "likely", "possible"]
 Severity = Literal["error", "warning", "note"]
+CheckState = Literal["passed", "found", "skipped", "crashed"]
 
 SURENESS: tuple[Sureness, ...] = ("certain", "likely", "possible")
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -40,3 +41,16 @@ class Finding:
     """None: the severity of the fault's knowledge entry."""
     subject: str = ""
     """What it is about (a container, a device, a file), where one fault can hold for several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one check."""
+
+    check: str
+    area: str
+    state: CheckState
+    says: str = ""
+    """Passed: what was seen. Found: its evidence in a line. Else what is true when all is well."""
+    reason: str | None = None
+    """Why it was skipped, or the traceback of a crash."""

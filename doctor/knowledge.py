@@ -23,7 +23,10 @@ Risk = Literal["safe", "restart", "reboot", "destructive"]
 WHERE = ("host", "container", "dockerfile", "compose", "cluster")
 RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
-CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster", "gpu")
+CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster", "gpu", "copy")
+DECIDING = ("check", "shown by")
+DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")
+"""The first line under a cause where facts decide whether it is this one."""
 FRONT_KEYS = {
     "title", "area", "severity", "yields_to", "explains", "corrects", "codes", "words", "reviewed", "retired",
     "extends", "match",
@@ -64,6 +67,16 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True)
+class Deciding:
+    """Checks that tell whether a cause is the one, or a fix the one that is needed."""
+
+    check: tuple[str, ...] = ()
+    """It is where one of them finds something, and is not where all of them passed."""
+    shown_by: tuple[str, ...] = ()
+    """It is where one of them finds something; where they pass nothing follows, for states come and go."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fix:
     """One way out."""
 
@@ -76,6 +89,8 @@ class Fix:
     text: str = ""
     when: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Circumstances under which it holds, such as {"engine": ("docker",)}. An unknown circumstance excludes nothing."""
+    decided_by: Deciding = Deciding()
+    """Checks that find what it mends."""
     language: str = "sh"
 
 
@@ -86,6 +101,10 @@ class Cause:
     title: str
     text: str
     commands: tuple[str, ...]
+    when: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Circumstances under which it can be this one."""
+    decided_by: Deciding = Deciding()
+    """Checks that find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +169,28 @@ def fill(template: str, values: dict[str, str]) -> str:
         return values.get(name) or (fallback if fallback is not None else f"<{name}>")
 
     return BLANK.sub(value, template)
+
+
+def filled_cause(cause: Cause, values: dict[str, str]) -> Cause:
+    """The cause with its title, text and commands filled in."""
+    return replace(
+        cause,
+        title=fill(cause.title, values),
+        text=fill(cause.text, values),
+        commands=tuple(fill(command, values) for command in cause.commands),
+    )
+
+
+def filled_fix(fix: Fix, values: dict[str, str]) -> Fix:
+    """The fix with its title, text and commands filled in."""
+    return replace(
+        fix,
+        title=fill(fix.title, values),
+        text=fill(fix.text, values),
+        commands=tuple(fill(command, values) for command in fix.commands),
+        verify=tuple(fill(command, values) for command in fix.verify),
+        undo=tuple(fill(command, values) for command in fix.undo),
+    )
 
 
 @dataclass(slots=True)
@@ -363,8 +404,7 @@ class _Body:
         if kind == "Fix" and title:
             self.fixes.append(_fix(title.strip(), section, file))
         elif kind == "Cause" and title:
-            fences, prose = _fences(section)
-            self.causes.append(Cause(title.strip(), _prose(prose), tuple(fence.text for fence in fences)))
+            self.causes.append(_cause(title.strip(), section, file))
         elif section.title == "Ask":
             self.ask = tuple(fence.text for fence in _fences(section)[0])
         elif section.title == "Sources":
@@ -380,10 +420,25 @@ def _prose(lines: Iterable[tuple[int, str]]) -> str:
     return "\n".join(line for _, line in lines).strip()
 
 
+def _cause(title: str, section: _Section, file: str) -> Cause:
+    fences, prose = _fences(section)
+    head = next(((at, line) for at, line in prose if line.strip()), (section.at, ""))
+    if not DECIDED.match(head[1]):
+        return Cause(title, _prose(prose), tuple(fence.text for fence in fences))
+    labels = _labels(head[1], head[0], file, (*DECIDING, *CIRCUMSTANCES))
+    return Cause(
+        title,
+        _prose(line for line in prose if line != head),
+        tuple(fence.text for fence in fences),
+        decided_by=Deciding(*(_listed(labels.pop(name, "")) for name in DECIDING)),
+        when={name: _listed(values) for name, values in labels.items()},
+    )
+
+
 def _fix(title: str, section: _Section, file: str) -> Fix:
     fences, prose = _fences(section)
     head = next(((at, line) for at, line in prose if line.strip()), (section.at, ""))
-    labels = _labels(head[1], head[0], file)
+    labels = _labels(head[1], head[0], file, ("where", "risk", *DECIDING, *CIRCUMSTANCES))
     where, risk = labels.pop("where", ""), labels.pop("risk", "")
     if where not in WHERE or risk not in RISKS:
         labels_wanted = f"`where: {'|'.join(WHERE)} · risk: {'|'.join(RISKS)}`"
@@ -400,19 +455,25 @@ def _fix(title: str, section: _Section, file: str) -> Fix:
         verify=tuple(f.text for f in fences if f.after.lower().startswith("verify:")),
         undo=tuple(f.text for f in fences if f.after.lower().startswith("undo:")),
         text=_prose(said),
-        when={name: tuple(v.strip() for v in values.split(",")) for name, values in labels.items()},
+        decided_by=Deciding(*(_listed(labels.pop(name, "")) for name in DECIDING)),
+        when={name: _listed(values) for name, values in labels.items()},
         language=commands[0].info or "sh",
     )
 
 
-def _labels(line: str, at: int, file: str) -> dict[str, str]:
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def _labels(line: str, at: int, file: str, known: tuple[str, ...]) -> dict[str, str]:
     labels = {}
     for part in line.split("·"):
         name, colon, value = part.partition(":")
         name = name.strip()
-        if not colon or name not in ("where", "risk", *CIRCUMSTANCES):
-            known = ", ".join(("where", "risk", *CIRCUMSTANCES))
-            raise EntryError(f"{file}:{at}: expected labels such as `where: host · risk: safe`; known: {known}")
+        if not colon or name not in known:
+            raise EntryError(
+                f"{file}:{at}: expected labels such as `where: host · risk: safe`; known: {', '.join(known)}"
+            )
         labels[name] = value.strip()
     return labels
 

@@ -5,25 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from doctor.diagnose import Diagnosis, SetAside
-from doctor.finding import SEVERITIES, Evidence, Severity
-from doctor.knowledge import Cause, Fix, fill
+from doctor.diagnose import Diagnosis, SetAside, Suspect
+from doctor.finding import SEVERITIES, Evidence, Outcome, Severity
+from doctor.knowledge import Fix, fill
 
 SCHEMA = "gpu-doctor/report/1"
 Verdict = Literal["fault", "none", "unknown"]
-CheckState = Literal["passed", "found", "skipped", "crashed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one check."""
-
-    check: str
-    area: str
-    state: CheckState
-    says: str = ""
-    reason: str | None = None
-    """Why it was skipped, or the traceback of a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +126,7 @@ def _diagnosis(item: Diagnosis) -> dict[str, Any]:
         "values": dict(sorted(item.finding.values.items())),
         "evidence": [_evidence(evidence) for evidence in item.finding.evidence],
         "explanation": item.explanation,
-        "causes": [_cause(cause, item.finding.values) for cause in item.entry.causes],
+        "causes": [_suspect(suspect) for suspect in item.causes],
         "fixes": [_fix(fix) for fix in item.fixes],
         "ask": [fill(command, item.finding.values) for command in item.entry.ask],
         "sources": [source.address for source in item.entry.sources],
@@ -156,11 +143,13 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _cause(cause: Cause, values: dict[str, str]) -> dict[str, Any]:
+def _suspect(suspect: Suspect) -> dict[str, Any]:
     return {
-        "title": fill(cause.title, values),
-        "text": fill(cause.text, values),
-        "commands": [fill(command, values) for command in cause.commands],
+        "title": suspect.cause.title,
+        "text": suspect.cause.text,
+        "commands": list(suspect.cause.commands),
+        "state": suspect.state,
+        "seen": suspect.seen,
     }
 
 

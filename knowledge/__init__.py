@@ -24,6 +24,8 @@
     First paragraph: what is wrong and why we think so, alone on its feet. Further paragraphs: how it comes about.
 
     ## Cause: a title               (optional; where one message has several causes, the likeliest first)
+    check: nvidia_uvm_ready        (optional, a line of its own: what decides whether it is this one)
+
     Why, in a sentence; a fence with the command that tells whether it is this one.
 
     ## Fix: a title                 (one or more, the likeliest first)
@@ -50,10 +52,14 @@ the blank `<name>`. `<like this>` is for the reader to fill; in prose it may sta
 Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node
 (version node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability follows), target
 (what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver, required, rocm, glibc, torch,
-package, container, image, service, path, code, xid, pci, index, count, size, free, process, pid, command, module,
-kernel, reason.
+package, container, image, service, path, folder, code, xid, pci, index, count, size, free, process, pid, command,
+module, kernel, reason.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
-Circumstances on a fix, when it holds only there: engine: docker, podman, containerd, cri-o, apptainer;
-distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes.
+Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
+distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older (than all
+that the program has code for); copy: absent, elsewhere (of a library, in the image).
+Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
+something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
+failed: found speaks for it, passed says nothing. Likely comes first in the report, ruled out last, with what was seen.
 """

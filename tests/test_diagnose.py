@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from doctor.diagnose import diagnose, holds
-from doctor.finding import Evidence, Finding, Severity, Sureness
-from doctor.knowledge import Base, Entry, Fix
+from doctor.finding import CheckState, Evidence, Finding, Outcome, Severity, Sureness
+from doctor.knowledge import Base, Cause, Deciding, Entry, Fix
 
 
 def entry(name: str, severity: Severity = "error", **more: tuple[str, ...]) -> Entry:
@@ -96,3 +97,41 @@ def test_a_fix_for_elsewhere_is_left_out_and_one_for_an_unknown_place_kept() -> 
     assert holds(fix, {"engine": "podman", "distro": "ubuntu"})
     assert not holds(fix, {"engine": "docker"})
     assert not holds(fix, {"engine": "podman", "distro": "rhel"})
+
+
+def two_causes(**found: CheckState) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """The causes with what decided them, and the order of the fixes, where these checks ended so."""
+    causes = (
+        Cause("no node", "", (), decided_by=Deciding(check=("node_there", "node_open"))),
+        Cause("no memory", "", (), decided_by=Deciding(shown_by=("memory_free",))),
+        Cause("old {device|GPU}", "", (), when={"gpu": ("older",)}),
+    )
+    fixes = tuple(
+        Fix(name, "host", "safe", ("true",), decided_by=decided_by)
+        for name, decided_by in (("make the node", causes[0].decided_by), ("free memory", causes[1].decided_by))
+    )
+    base = Base({"two-causes": replace(BASE.entries["the-cause"], id="two-causes", causes=causes, fixes=fixes)})
+    outcomes = [Outcome(name, "driver", state, f"{name}: {state}") for name, state in found.items()]
+    (item,) = diagnose([finding("two-causes", device="T4", gpu_age="newer")], base, {}, outcomes).ranked
+    told = [(one.cause.title, one.state, one.seen) for one in item.causes]
+    return told, [fix.title for fix in item.fixes]
+
+
+NEWER = ("old T4", "ruled out", "the GPU is newer than all that the program has code for")
+
+
+def test_what_a_check_found_decides_between_causes_and_puts_its_fix_first() -> None:
+    causes, fixes = two_causes(node_there="passed", node_open="passed", memory_free="found")
+    assert causes == [
+        ("no memory", "likely", "memory_free: found"),
+        ("no node", "ruled out", "node_there: passed; node_open: passed"),
+        NEWER,
+    ]
+    assert fixes == ["free memory", "make the node"]
+    assert two_causes(node_open="found")[0][0] == ("no node", "likely", "node_open: found")
+
+
+def test_what_was_not_looked_at_or_comes_and_goes_rules_nothing_out() -> None:
+    undecided = [("no node", "open", ""), ("no memory", "open", ""), NEWER]
+    assert two_causes(node_there="passed", memory_free="passed")[0] == undecided
+    assert two_causes(node_there="passed", node_open="skipped", memory_free="crashed")[0] == undecided

@@ -19,6 +19,7 @@ from doctor.report import Report, to_json
 from doctor.snapshot import Snapshot, dump, loads, without_identities
 from tests.machines import amd_faults, engine_faults, healthy, kubernetes_faults, nvidia_faults  # noqa: F401
 from tests.machines.build import CASES, Case
+from tests.machines.healthy import healthy_container_on_nvidia
 
 
 @pytest.fixture(scope="session")
@@ -159,3 +160,24 @@ def test_inside_a_container_it_is_said_whose_facts_they_are(judged) -> None:  # 
         .endswith("device rules that refuse /dev/nvidia-uvm, /dev/nvidia-uvm-tools, /dev/nvidia0, /dev/nvidiactl")
     )
     assert not judged("healthy-h100-hgx").notes
+
+
+@pytest.mark.parametrize("requests", [True, False])
+def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
+    requests: bool, tmp_path: Path, base: Base, patterns: Patterns
+) -> None:
+    machine = healthy_container_on_nvidia()
+    machine.readings["docker:log"] = "RuntimeError: No CUDA GPUs are available\n"
+    if not requests:
+        content = json.loads(machine.readings["docker:container"])
+        machine.answer("docker:container", HostConfig={**content["HostConfig"], "DeviceRequests": []})
+    report = judge(machine.record(tmp_path), discover(), base, patterns)
+    item = next(item for item in report.diagnoses if item.finding.fault == "cuda-no-device")
+    decided = {one.cause.title: (one.state, bool(one.seen)) for one in item.causes}
+    assert decided == {
+        "the container was started without the GPU": ("ruled out" if requests else "likely", True),
+        "CUDA_VISIBLE_DEVICES hides the GPU": ("open", False),
+        "the driver does not work on the host": ("ruled out", True),
+    }
+    assert next(iter(decided)).startswith("CUDA_VISIBLE" if requests else "the container"), "the likeliest first"
+    assert item.fixes[0].title.startswith("take the wrong" if requests else "give the container"), "and its fix"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor.check import discover
+from doctor.check import discover, unknown_checks
 from doctor.facts import AREAS, PARSERS, Facts
 from doctor.knowledge import BLANK, Entry, shipped
 from doctor.logs import run_examples
@@ -152,6 +152,7 @@ def test_entry(entry: Entry) -> None:
         assert example.fault in known or example.fault == "none", example.fault
     for change in entry.corrects:
         assert change in CHANGES, change
+    assert not unknown_checks(entry)
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)

@@ -352,6 +352,9 @@ def _of_libraries(contents: Contents, image: str) -> Iterator[Finding]:
         first = min(missing, key=lambda one: (not one.deciding, not one.at_start))
         grave = first.deciding and (first.at_start or fault != "lib-system-missing")
         values = {"library": one_line(first.needed), "needed_by": _short(first.by[0]), "image": image}
+        values["copy"] = "elsewhere" if first.elsewhere else "absent"
+        if first.elsewhere:
+            values["folder"] = one_line(first.elsewhere[0].rpartition("/")[0])
         evidence = tuple(item for one in (first, *missing) for item in _of_library(one))
         sure: Sureness = "certain" if first.at_start else "likely"
         yield Finding(fault, tuple(dict.fromkeys(evidence)), values, sure, None if grave else "warning", image)

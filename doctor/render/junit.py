@@ -10,8 +10,9 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from doctor.diagnose import Diagnosis
+from doctor.finding import Outcome
 from doctor.render.appearance import Appearance
-from doctor.report import Outcome, Report
+from doctor.report import Report
 from doctor.text import plain
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="gpu-doctor">\n'

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from doctor.diagnose import Diagnosis
-from doctor.finding import Evidence
-from doctor.knowledge import Cause, Fix, fill
+from doctor.diagnose import Diagnosis, Suspect
+from doctor.finding import Evidence, Outcome
+from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
-from doctor.report import Corrected, Outcome, Report
+from doctor.report import Corrected, Report
 from doctor.text import plain
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
+SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 
 
 def report_text(report: Report, look: Appearance) -> str:
@@ -86,8 +87,8 @@ def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[st
         yield ""
         yield from _corrected(corrected, look)
     # The container's own line settles which of the causes it is.
-    for cause in item.entry.causes if look.verbose or not corrected else ():
-        yield from _cause(cause, item.finding.values, look)
+    if look.verbose or not corrected:
+        yield from _suspects(item.causes, look)
     yield from _fixes(item.fixes, SHOWN if first else 1, look)
     if look.verbose:
         yield ""
@@ -113,12 +114,19 @@ def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
         yield look.paint(f"     ┆ {line}", "dim")
 
 
-def _cause(cause: Cause, values: dict[str, str], look: Appearance) -> Iterator[str]:
-    yield ""
-    yield f"   It may be: {plain(fill(cause.title, values))}"
-    yield from _wrapped(fill(cause.text, values), look, "     ")
-    for command in cause.commands:
-        yield from _command(fill(command, values), look, "     ")
+def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
+    """What may have caused it; where facts tell which it is, the others by title."""
+    decided = any(suspect.state == "likely" for suspect in suspects) and not look.verbose
+    for suspect in suspects:
+        yield ""
+        yield f"   {SUSPECT_WORDS[suspect.state]}: {plain(suspect.cause.title)}"
+        if suspect.seen:
+            yield from _wrapped(f"Seen: {suspect.seen}", look, "     ")
+        if suspect.state == "ruled out" or (suspect.state == "open" and decided):
+            continue
+        yield from _wrapped(suspect.cause.text, look, "     ")
+        for command in suspect.cause.commands:
+            yield from _command(command, look, "     ")
 
 
 def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:

@@ -203,7 +203,7 @@ def _judged(ticket: Ticket, bench: Bench, seen: _Seen) -> Report:
     recorded = [item.finding for report in seen.snapshots for item in report.diagnoses]
     facts = joined(seen.pasted, bench.checks)
     found = [derive(facts.filled(finding)) for finding in (*recorded, *seen.found, *facts.found)]
-    diagnoses = diagnose(found, bench.base, facts.circumstances)
+    diagnoses = diagnose(found, bench.base, facts.circumstances, facts.outcomes)
     return Report(
         kind="ticket" if ticket.is_bundle else "log",
         name=ticket.name,

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from doctor.bundles.pasted import Pasted
 from doctor.check import Check, perform
 from doctor.facts import Facts, parse
-from doctor.finding import Finding
-from doctor.report import Outcome
+from doctor.finding import Finding, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ from doctor.tui.rows import Cards, Row
 from doctor.tui.signs import SIGNS
 
 if TYPE_CHECKING:
-    from doctor.diagnose import Diagnosis, SetAside
+    from doctor.diagnose import Diagnosis, SetAside, Suspect
     from doctor.finding import Evidence
     from doctor.knowledge import Cause, Entry, Fix
     from doctor.report import Corrected, Report
 
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
+SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 GRAVITY = {"error": "blocking", "warning": "degraded", "note": "notice"}
 EVIDENCE_LINES = 6
 
@@ -175,8 +176,8 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
         yield title("Explains")
         for fault in item.explains:
             yield related(fault)
-    for cause in item.entry.causes:
-        yield from _cause(cause, item.finding.values)
+    for suspect in item.causes:
+        yield from _suspect(suspect)
     if report.not_examined:
         yield gap()
         yield title("Not looked at")
@@ -184,14 +185,20 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
             yield note(row, "   ")
 
 
-def _cause(cause: Cause, values: dict[str, str]) -> Iterator[Block]:
-    from doctor.knowledge import fill
-
+def _suspect(suspect: Suspect) -> Iterator[Block]:
+    cause = suspect.cause
     yield gap()
-    yield title(f"It may be: {fill(cause.title, values)}")
-    yield prose(fill(cause.text, values), "   ")
+    yield title(f"{SUSPECT_WORDS[suspect.state]}: {cause.title}")
+    if suspect.seen:
+        yield prose(f"Seen: {suspect.seen}", "   ")
+    if suspect.state != "ruled out":
+        yield from _told(cause)
+
+
+def _told(cause: Cause) -> Iterator[Block]:
+    yield prose(cause.text, "   ")
     for text in cause.commands:
-        yield command(fill(text, values))
+        yield command(text)
 
 
 def evidence(item: Diagnosis) -> Iterator[Block]:
@@ -269,7 +276,7 @@ def sources(entry: Entry) -> Iterator[Block]:
 
 def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     """An entry of the knowledge base, to read."""
-    from doctor.knowledge import fill
+    from doctor.knowledge import fill, filled_cause, filled_fix
 
     yield title(fill(entry.title, {}))
     count = len(entry.matchers)
@@ -278,18 +285,13 @@ def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     yield gap()
     yield prose(fill(entry.text, {}))
     for cause in entry.causes:
-        yield from _cause(cause, {})
+        yield gap()
+        blank = filled_cause(cause, {})
+        yield title(f"{SUSPECT_WORDS['open']}: {blank.title}")
+        yield from _told(blank)
     for number, fix in enumerate(entry.fixes, 1):
         yield gap()
-        blank = replace(
-            fix,
-            title=fill(fix.title, {}),
-            text=fill(fix.text, {}),
-            commands=tuple(fill(one, {}) for one in fix.commands),
-            verify=tuple(fill(one, {}) for one in fix.verify),
-            undo=tuple(fill(one, {}) for one in fix.undo),
-        )
-        yield from fix_blocks(blank, number, len(entry.fixes))
+        yield from fix_blocks(filled_fix(fix, {}), number, len(entry.fixes))
     if entry.ask:
         yield gap()
         yield title("Ask for the output of")

@@ -32,8 +32,9 @@ from doctor.version import __version__
 if TYPE_CHECKING:
     from doctor.check import Check
     from doctor.engine import Event
+    from doctor.finding import Outcome
     from doctor.live import CauseFound, FailedContainer
-    from doctor.report import Outcome, Report
+    from doctor.report import Report
     from doctor.snapshot import Snapshot
 
 Shown = Literal["all", "problems", "skipped"]

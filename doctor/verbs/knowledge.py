@@ -132,13 +132,20 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
+    from doctor.check import unknown_checks
+
     folders = [Path(word) for word in options.words]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"knowledge test {folder}: no such folder")
     base = load([*options.knowledge, *folders])
-    failures = [*base.errors, *run_examples(base, patterns_of(base), _identities(base, folders))]
-    count = sum(len(base.entries[one].examples) for one in _identities(base, folders))
+    tested = _identities(base, folders)
+    failures = [
+        *base.errors,
+        *(row for one in tested for row in unknown_checks(base.entries[one])),
+        *run_examples(base, patterns_of(base), tested),
+    ]
+    count = sum(len(base.entries[one].examples) for one in tested)
     rows = [*failures, f"{count} examples, {len(failures)} failed"]
     shared.write("\n".join(rows) + "\n", options)
     return 1 if failures else 0

@@ -17,12 +17,12 @@ from doctor.check import Check
 from doctor.diagnose import diagnose
 from doctor.engine import CheckFinished, Event, ProbeFinished, ProbeStarted, ReportReady, SoFar
 from doctor.errors import UsageError
-from doctor.finding import Evidence, Finding
+from doctor.finding import Evidence, Finding, Outcome
 from doctor.image.examination import Cancelled, Progress
 from doctor.image.record import Contents
 from doctor.knowledge import Base, parse_entry
 from doctor.live import CauseFound, ContainersListed, Doctor, EngineSilent, FailedContainer, LiveEvent
-from doctor.report import Corrected, Outcome, Report
+from doctor.report import Corrected, Report
 from doctor.snapshot import Reading, Snapshot, Target
 
 HERE = Path(__file__).parent
