@@ -126,6 +126,8 @@ def in_code_span(text: str, begin: int, end: int) -> bool:
     closed = text.find("`", begin)
     if closed < end or text.count("`", 0, begin) % 2 == 0:
         return False
+    if "  " in text[text.rfind("`", 0, begin) : closed].strip("` "):  # columns: what a program printed
+        return False
     rest = f"{text[: text.rfind('`', 0, begin)]} {text[closed:]}"
     return len(_re2(r"\pL{2,}").findall(rest)) >= 3 and not _re2(OWN).search(rest)
 

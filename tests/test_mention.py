@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doctor.match import continues
-from doctor.mention import is_mention, is_source
+from doctor.mention import in_code_span, is_mention, is_source
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,13 @@ def test_mentions(line: str) -> None:
 )
 def test_errors_are_no_mentions(line: str) -> None:
     assert not is_mention(line)
+
+
+def test_a_quoted_line_with_columns_is_output() -> None:
+    event = "the pod is pending, ` Warning  FailedScheduling  7s  volcano  0/1 nodes: no enough gpu cards on node`"
+    assert not in_code_span(event, event.index("no enough"), event.index("no enough") + 9)
+    told = event.replace("  ", " ")
+    assert in_code_span(told, told.index("no enough"), told.index("no enough") + 9)
 
 
 def test_a_commit_is_no_log() -> None:
