@@ -45,7 +45,7 @@ VAIN = 500
 """Lines on which a pattern was tried without a hit, after which it is looked for itself and not by a literal."""
 
 MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;",
-          b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00")  # fmt: skip
+          b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00", b"](http")  # fmt: skip
 """Bytes whose presence means that a message may be written otherwise than its program prints it."""
 
 PLAINER = (
@@ -63,6 +63,8 @@ JSON_ESCAPES = (
     (b"\\u0026", b"&"), (b"\\u0027", b"'"), (b"\\u0022", b'"'),
 )  # fmt: skip
 """Lines within a line are parted by \\r, so that the log's lines keep their numbers."""
+LINKED = re.compile(rb"\[([^\[\]\n]{3,120})\]\(https?://\1/?\)")
+"""A name that a mail program or a site took for an address: [nvidia.com/gpu=all](http://nvidia.com/gpu=all)."""
 ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|[ -/]?[0-~])?")
 
 # What engines and loggers put before a message: quotes, compose services, timestamps, ranks, buildkit steps.
@@ -361,6 +363,8 @@ def plainer(chunk: bytes) -> bytes:
         chunk = JSON_LINE.sub(lambda found: _replaced(found.group(), JSON_ESCAPES), chunk)
     if b"\x1b" in chunk:
         chunk = ANSI.sub(b"", chunk)
+    if b"](http" in chunk:
+        chunk = LINKED.sub(rb"\1", chunk)
     return _replaced(chunk, PLAINER)
 
 

@@ -71,6 +71,7 @@ LIBRARY = {"library": "libcudart.so.12"}
         f"[rank0]: {MESSAGE}",
         f"日本語のログ {MESSAGE} エラー",
         f"`{MESSAGE}`",
+        MESSAGE.replace("libcudart.so.12", "[libcudart.so.12](http://libcudart.so.12)"),
         f"I start the container as told and get `{MESSAGE}`",
         f"i get this error after the update: `{MESSAGE}`",
         f"\ufeff{MESSAGE}",
