@@ -457,3 +457,13 @@ def inside_with_kfd_bound() -> Machine:
     m.file("/sys/fs/cgroup/devices/devices.list", "c 1:3 rwm\nc 226:* rwm\n")
     m.spaces["/dev/shm"] = {"size": 1 << 34, "free": 1 << 34, "inodes": 0, "free_inodes": 0}
     return m
+
+
+@machine({"container_requests_kfd": "amd-kfd-missing"})
+def container_without_kfd() -> Machine:
+    return container(mi300x(), {"ROCM_PATH": "/opt/rocm"}, "RuntimeError: No HIP GPUs are available\n")
+
+
+@machine({})
+def healthy_rocm_image_that_needed_no_gpu() -> Machine:
+    return container(mi300x(), {"ROCM_PATH": "/opt/rocm"}, "tests passed\n", state={"ExitCode": 0})

@@ -163,6 +163,7 @@ def healthy_container_on_nvidia() -> Machine:
 @machine(
     near={
         "container_kfd_permitted": "user 1000 with the group 993",
+        "container_requests_kfd": "a ROCm image with /dev/kfd",
         "container_dri_beside_kfd": "both are passed",
         "amd_gfx_override_fits": "11.0.0 on a gfx1100",
         "amd_visible_devices_name_gpus": "index 0 of one",
