@@ -22,7 +22,7 @@ from doctor.context import CONTEXT
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
-from doctor.mention import among_source, in_code_span, is_advised, is_mention, is_source
+from doctor.mention import among_source, in_code_span, is_mention, is_source
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -288,7 +288,7 @@ class _JoinedLines:
             if found and not (
                 any(map(is_mention, (text, *lines[low : high + 1])))
                 or in_code_span(text, *found.span())
-                or is_advised(around(NEIGHBOURS))
+                or among_source(text, around(NEIGHBOURS))
             ):
                 hits = self._scan.hits.setdefault(pattern, [])
                 if len(hits) < HITS and all(hit.line != low + 1 for hit in hits):

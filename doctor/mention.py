@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,13 +13,14 @@ MENTION = (
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w+|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,30}\("
     r"|(?://|/\*|\* (?:[A-CE-Z@]|D[a-df-z])|<!--)"
-    r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to)\b"
+    r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if .* in str\(|if \(.*[{)]$)"
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
-    r"|(?:[;&|]|\b(?:do|then|else))\s+echo\s|^\s*(?:\+ )?(?:echo|print_\w+|die|fail|warn|err) +[\"']"
-    r"|^\s*\w+: ?(?:[\"'][^\"']+[\"'],|(?:fmt\.Errorf|errors\.New)\(.*)\s*$"
+    r"|(?:[;&|]|\b(?:do|then|else))\s+(?:echo|fail|die|err|warn|throw)[ (]"
+    r"|^\s*(?:\+ )?(?:\w+::)?(?:echo|print_\w+|die|fail|warn|err|log) +(?:-?\w+ +)*[\"']"
+    r"|^\s*[\w.]+: *(?:[\"'][^\"']+[\"'],|(?:fmt\.Errorf|errors\.New)\(.*)\s*$"
     r"|^\s*(?:[-*>] )?If [^`\"]*[`\"][^`\"]+[`\"]"
     # lines of a change log, of git log --oneline, of tests that passed
     r"|^\s*(?:[-*+•]|[0-9a-f]{7,12})\s+(?:\*\*)?(?:[\w/.-]+(?:\([\w/-]+\))?: ?)?(?i:fix(?:e[sd])?|add(?:s|ed)?"
@@ -38,6 +39,7 @@ MENTION = (
     r"|^#[A-Za-z]|^\s*#\s{2,}\S|^#{1,6} [^\[\"`]*[\"`][^\"`]{8,}[\"`]|^\s*\*\s{3,}\S|^\s*#\s?[\"'`]"
     r"|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
     r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:fail|crash|die|error|exit) with\b"
+    r"|\(#\d{2,6}\)\.?\s*$|\.so\.[XYN]\b|<\.\.\.>/"
     r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z]\w*|\w+_\w+)=[\"']"
     r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
     r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
@@ -45,27 +47,45 @@ MENTION = (
     # a piece of a string: it ends with an escape or a blank, or the next piece is added
     r"|^\s*[rfbu]{0,2}[\"'].*(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
+    # an enumerator, a field, a statement, a call, a comparison, a struct, a macro
+    r"|^\s*(?:const )?[\w.]*\w(?: +\w+)? ?= ?(?:-?\d+|0x[\da-fA-F]+)[,;]?\s*(?:[,;]|//.*|/\*.*)$"
+    r"|^\s*[A-Z][A-Z\d_]{5,}(?: +\w+)? ?= ?-?\d+\s*$"
+    r"|^\s*\w+: +(?:\w+\.)+[A-Z]\w+(?:,|\s//)|[\w\])]\+\+\s*$|^\s*\{?[A-Z\d_]{6,}(?:, ?[A-Z\d_]{6,})*\}?\)?,$"
+    r"|^\s*(?:\w+: +)?(?:\w+\.)*\w+\(.*\),$|^\s*(?:\w+\.)+[a-z]\w*\([rfbu]{0,2}[\"']|= .* in \(|^\s*\w+\)+;$"
+    r"|^\s*[\w.:>*\[\]-]{1,60} ?=[^=].*;\s*(?://.*|\\)?$"
+    r"|^\s*(?:\w+(?:::|\.|->))*\w+\(.*\)\s*;\s*(?://.*|\\)?$|^\s*(?:std::)?(?:cout|cerr|os|ss|oss|\w+_cerr) ?<<"
+    r"|^\s*(?:\}? ?(?:if|else ?if|while|when|unless|for|switch)) ?[(!\w.]+.*(?:==|!=|===) |^\s*(?:&&|\|\|) "
+    r"|^\s*\{(?:\w+: |\"[^\"]+\", ).*\},?\s*$|^\s*#!?\[|^\s*(?:message|set)\s?\(|\$\((?:error|warning) "
+    r"|^\s*(?:assert|require|expect|test|self|mock)\w*\.\w+\(|^\s*(?:else |return )?[rf]{1,2}[\"']"
+    r"|^\s*\*\s+[@\\]\w|^\s*<(?:td|th|tr|dt|dd|[A-Z]\w+)\b.*>\s*$"
+    # what a function is documented to raise, a comment in words
+    r"|^\s*\w+(?:Error|Exception|Warning): (?:If|When|Whenever|Raised|Thrown) .*[a-z.]$"
+    r"|^\s*# [a-z'-]+ (?:[A-Za-z'()-]+[,.:]? ){4}"
 )
 # Lines that source code and documents are made of.
 CODE = (
-    r"[;{}]\s*(?://.*)?$"
+    r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
     r"|^\s*(?://|/\*|\*\s|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
     r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
-    r"|try:|except|with .*:$"
+    r"|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
     r"|^\s*(?:\"[^\"]*\"|'[^']*'),\s*$"
     r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
     r"|^\s*\('?\w+'?,\s.+\),?$"
-    r"|^\|.*[`*].*\|.*\|?\s*$|^\|[ :|-]+\|$"
+    r"|^\s*(?:FROM|RUN|COPY|ENV|ARG|ADD|WORKDIR|ENTRYPOINT|CMD|LABEL|EXPOSE|USER|SHELL) \S"
+)
+# Lines of Markdown: tables, links, headings, lists of code words.
+MARKUP = (
+    r"^\|.*[`*].*\|.*\|?\s*$|^\|[ :|-]+\|$"
     r"|\]\((?:https?://|#|\.{1,2}/)"
     r"|^#{1,5} [A-Z`]"
     r"|^\s*[-*] (?:\*\*|`|\[).*$"
-    r"|^\s*(?:FROM|RUN|COPY|ENV|ARG|ADD|WORKDIR|ENTRYPOINT|CMD|LABEL|EXPOSE|USER|SHELL) \S"
 )
 # Lines that a program prints as it fails, whatever stands around them; a traceback shows source on purpose.
 PRINTED = (
     r"^\s*(?:\w+\.){0,6}\w*(?:Error|Exception|Warning|Failure): "
-    r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL)\b[:\s]"
+    r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL|FATA|ERRO)\b"
+    r"[:\s\[]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} error:? "
 )
@@ -83,14 +103,15 @@ OWN = (
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
 # Lines that only logs and terminals have.
 LOGGED = (
-    r"Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+|^\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL)\b"
+    r"Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+"
+    r"|^\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|FATA|ERRO)\b"
     r"|^\W{0,3}\w{0,12}\W{0,3}(?:\d{4}-\d\d-\d\d|\w{3} +\d+ )?[T ]?\d\d:\d\d:\d\d"
     r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): "
     r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d"
 )
-CODE_SHARE, LOG_SHARE = 0.35, 0.03
+CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
 FEWEST, LINES = 12, 2000
-"""Lines that a text must have to be judged as a whole, and that are looked at."""
+"""Lines below which a text must be nearly all code to be called so, and lines that are looked at."""
 # Docker, containerd, Ollama and others write time="…" level=error msg="…": no assignment.
 LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
 HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
@@ -104,11 +125,40 @@ REPORT = (
     r"|context|description|error|screenshots?|information|steps)\b"
 )
 """Headings of the forms that projects have for reports of faults, which hold logs."""
+FORM = (
+    r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|your|behaviou?r|screenshots?"
+    r"|report)\b"
+)
+"""Headings that only such a form has."""
 COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
 CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
+# What stands around the pasted pieces of a manual: sentences that tell the reader what to do, headings, directives.
+FENCE = r"^\s*(?:```|~~~)"
+INDENTED = r"^(?: {3,}|\t|>)"
+WORDS = r"^(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]*(?: |$))+$"
+SENTENCE = r"(?:^|\s)(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]* +){5}"
+STRUCTURE = (
+    r"^\s*(?:#{1,6} \S|[-*+•] |\d+[.)] |\.\. |:[\w-]+:|\||</?[a-zA-Z]\w*[ >/]|!?\[[^\]]+\]\(|[=~^\"'-]{4,}\s*$"
+    r"|\*\*[^*]+\*\*)"
+)
+GUIDING = (
+    r"(?i)\b(?:you|your|should|must|ensure|make sure|refer to|for example|typically|usually|note that|the following"
+    r"|this (?:section|page|guide|document|sample|example|option|means|is)|see (?:also|the)|(?:may|might) be"
+    r"|in order to|if|when the|will|would|can|could|set|use|run|install|check|verify|add|enable|update|configure"
+    r"|allows?|supports?)\b"
+)
+TELLER = (
+    r"\bI\b|\bI'\w+|(?i:\b(?:my|i am|we (?:are|were|have|had|get|got|see|saw|tried|ran|noticed|encounter)|thanks"
+    r"|thank you|please help|any (?:ideas?|help|suggestions?)|same (?:issue|problem|error)|to reproduce"
+    r"|describe the bug|expected behaviou?r)\b)"
+)
+GUIDES, FRAME, SENTENCES = 2, 4, 9
+"""Sentences to the reader and lines around pasted pieces that a manual has; sentences that do without headings."""
 ENOUGH = 5
 """Lines of code around a line, of those that are not empty, from which on it is thought part of them."""
+NOTHING = "\u200b"
+"""Keeps the columns of a line whose code marks became single characters."""
 
 
 def is_mention(text: str) -> bool:
@@ -123,6 +173,8 @@ def is_advised(around: Sequence[str]) -> bool:
 
 def in_code_span(text: str, begin: int, end: int) -> bool:
     """Whether begin:end is `quoted` in a sentence that is not about the writer's own error."""
+    for mark in ("``", "<code>", "</code>"):
+        text = text.replace(mark, "`".ljust(len(mark), NOTHING))
     closed = text.find("`", begin)
     if closed < end or text.count("`", 0, begin) % 2 == 0:
         return False
@@ -143,7 +195,7 @@ def among_source(line: str, around: Sequence[str]) -> bool:
     ):
         return False
     written = [other for other in around if other.strip()]
-    code = sum(_is_code(other) for other in written)
+    code = sum(map(_is_statement, written))
     return code >= ENOUGH and code * 2 > len(written)
 
 
@@ -153,12 +205,13 @@ def is_source(text: str) -> bool:
     A share of code-shaped lines that no log reaches, and next to no line that only logs have.
     """
     lines = [line for line in text.split("\n") if line.strip()][:LINES]
-    if _is_document(lines):
+    if _is_document(lines) or _is_manual(lines):
         return True
-    if len(lines) < FEWEST:
+    if _logged(lines) > LOG_SHARE * len(lines):
         return False
-    code = sum(map(_is_code, lines))
-    return code >= CODE_SHARE * len(lines) and _logged(lines) <= LOG_SHARE * len(lines)
+    if len(lines) < FEWEST:
+        return sum(map(_is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
+    return sum(map(_is_code, lines)) >= CODE_SHARE * len(lines)
 
 
 def _logged(lines: Sequence[str]) -> int:
@@ -182,8 +235,40 @@ def _is_document(lines: Sequence[str]) -> bool:
     return wordy * 10 >= len(lines) and reported * 3 <= headings
 
 
-def _is_code(line: str) -> bool:
+def _is_manual(lines: Sequence[str]) -> bool:
+    """Whether what stands around fenced and indented pieces guides the reader, and nobody tells of an own fault."""
+    return any(_guides([line for line, inside in _fenced(lines) if inside is begun]) for begun in (False, True))
+
+
+def _fenced(lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """The lines that are not indented, each with whether it stands after an odd number of fences."""
+    inside = False
+    for line in lines:
+        if _re2(FENCE).search(line):
+            inside = not inside
+        elif not _re2(INDENTED).search(line):
+            yield line, inside
+
+
+def _guides(frame: Sequence[str]) -> bool:
+    prose = [line for line in frame if _re2(SENTENCE).search(line)]
+    if len(frame) < FRAME or _logged(frame) or any(_re2(TELLER).search(line) for line in prose):
+        return False
+    others = [line for line in frame if line not in prose]
+    structure = sum(bool(_re2(STRUCTURE).search(line) or _re2(WORDS).search(line)) for line in others)
+    headings = sum(bool(_re2(HEADING).search(line)) for line in frame)
+    reported = sum(bool(_re2(FORM).search(line)) for line in frame)
+    guides = sum(bool(_re2(GUIDING).search(line)) for line in prose)
+    is_page = headings > 0 or len(prose) >= SENTENCES
+    return is_page and guides >= GUIDES and not reported and (len(prose) + structure) * 10 >= len(frame) * 7
+
+
+def _is_statement(line: str) -> bool:
     return bool(_re2(CODE).search(line)) and not _re2(LOGFMT).search(line)
+
+
+def _is_code(line: str) -> bool:
+    return _is_statement(line) or bool(_re2(MARKUP).search(line))
 
 
 @lru_cache(maxsize=16)

@@ -72,3 +72,59 @@ def test_comments_are_not_joined() -> None:
     assert not continues("# the runtime would fail with the following", '"amd-container-runtime: not found"')
     assert not continues("a line that is long enough to be broken", "# and a comment")
     assert continues("a line that is long enough to be broken", "at the edge of the screen")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    CUDA_ERROR_ECC_UNCORRECTABLE = 214,",
+        "\tERROR_OUT_OF_MEMORY                  Result = 2",
+        "\t\teccModeRet: nvml.ERROR_GPU_IS_LOST,",
+        "        ret = ncclSystemError;",
+        "    reason[common.CardTypeMismatch]++",
+        '  std::cerr << "CUDA Error : Insufficient CUDA driver " << version << std::endl;',
+        "    if res == CUSOLVER_STATUS_ALLOC_FAILED",
+        'message(FATAL_ERROR "Could not find nvcc, please set CUDAToolkit_ROOT.")',
+        "$(error CUDA_HOME is not set. Please set CUDA_HOME)",
+        "    RuntimeError: If no CUDA device is visible, or if more than one device is",
+        '  require.ErrorContains(t, err, "ClusterPolicy and GPUCluster cannot co-exist")',
+        "# they fail with hipErrorInvalidKernelFile on some of the nodes",
+        "- Surface NVML errors when MIG device placement cannot be determined (#1899)",
+    ],
+)
+def test_statements_are_mentions(line: str) -> None:
+    assert is_mention(line)
+
+
+MANUAL = """\
+### Errors of the driver
+
+You may run into these errors when the driver was updated. Make sure that the module is loaded:
+
+```
+NVRM: Xid (PCI:0000:10:1c): 79, GPU has fallen off the bus.
+```
+
+This indicates that the card is gone; the node should be rebooted.
+Refer to the manual of the card for the meaning of the other numbers.
+"""
+
+
+def test_a_manual_is_no_log() -> None:
+    assert is_source(MANUAL)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("You may run into these errors when", "I run into these errors since"),
+        ("### Errors of the driver", "### Describe the bug"),
+        ("### Errors of the driver", "[12.34] NVRM: loading NVIDIA UNIX x86_64 Kernel Module"),
+    ],
+)
+def test_a_report_is_no_manual(one: str, other: str) -> None:
+    assert not is_source(MANUAL.replace(one, other))
+
+
+def test_assignments_in_a_short_log() -> None:
+    assert not is_source('level=INFO source=gpu.go:94 msg="Detecting GPU type"\n' * 8)
