@@ -69,8 +69,10 @@ ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}
 
 # What engines and loggers put before a message: quotes, compose services, timestamps, ranks, buildkit steps.
 PREFIX = (
-    r"(?:(?:>\s?)+|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+(?:[-|] )?"
+    r"(?:(?:>\s?)+|(?:<(?:pre|code|p|blockquote)>)+"
+    r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+(?:[-|] )?"
     r"|\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[rank\d+\]:\s*|(?:stdout|stderr) [FP] |\[pod/[^\]\s]{1,200}\] "
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w./@-]{1,60}(?:\[\d+\])?: "
     r"|\w[\w./-]{0,59}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
 )
 
@@ -377,9 +379,10 @@ def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 @lru_cache(maxsize=256)  # the neighbours of one line are those of the next
 def without_prefix(text: str) -> str:
-    """The line without what engines and loggers put before a message."""
+    """The line without what engines and loggers put before a message, and without the marks of code around it."""
     found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)
-    return text[found.end() :] if found else text
+    rest = text[found.end() :] if found else text
+    return rest.strip()[1:-1] if _re2(r"^\s*`[^`]+`\s*$").search(rest) else rest
 
 
 def whole_lines(stream: BinaryIO, head: bytes = b"", chunk: int = CHUNK) -> Iterator[bytes]:

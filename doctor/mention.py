@@ -112,8 +112,11 @@ LOGGED = (
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
 FEWEST, LINES = 12, 2000
 """Lines below which a text must be nearly all code to be called so, and lines that are looked at."""
-# Docker, containerd, Ollama and others write time="…" level=error msg="…": no assignment.
-LOGFMT = r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
+# Docker, containerd, Ollama and others write time="…" level=error msg="…", or a JSON object a line: no assignment.
+LOGFMT = (
+    r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
+    r"|^\s*\{\"\w+\": ?\"?.*\}\s*$"
+)
 HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
 PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
 PAGE = 3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from doctor.knowledge import Base, parse_entry
 from doctor.literals import required
-from doctor.match import FLOOD, HITS, Patterns, findings, patterns_of, whole_lines
+from doctor.match import FLOOD, HITS, Patterns, findings, patterns_of, whole_lines, without_prefix
 
 ENTRY = """\
 +++
@@ -214,3 +214,19 @@ def test_required_literals(pattern: str, literals: set[str]) -> None:
 def test_patterns_without_a_literal_are_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"literal|malformed"):
         required(pattern)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "May  1 10:00:00 host dockerd[1234]: {}",
+        "<pre><code>{}",
+        "`{}`",
+        "> > {}",
+        "2024-05-01T10:00:00.123456789Z stderr F {}",
+        "app-1  | {}",
+    ],
+)
+def test_what_is_put_around_a_message(wrapped: str) -> None:
+    message = "nvidia-smi: command not found"
+    assert without_prefix(wrapped.format(message)).strip() == message

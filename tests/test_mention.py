@@ -128,3 +128,8 @@ def test_a_report_is_no_manual(one: str, other: str) -> None:
 
 def test_assignments_in_a_short_log() -> None:
     assert not is_source('level=INFO source=gpu.go:94 msg="Detecting GPU type"\n' * 8)
+
+
+def test_a_log_of_json_objects_is_no_source() -> None:
+    line = '{"log":"RuntimeError: CUDA error: out of memory\\n","stream":"stderr","time":"2024-05-01T10:00:00Z"}\n'
+    assert not is_source(line * 8)
