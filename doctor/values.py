@@ -13,7 +13,7 @@ def derive(finding: Finding) -> Finding:
     values: dict[str, str] = {}
     library = file_of(finding.values.get("library", ""))
     if library:
-        values.update(of_library(library))
+        values.update(of_library(library, _cuda_major(finding.values)))
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
         values.update(age_of(arch, finding.values.get("supported", "")))
@@ -29,10 +29,17 @@ def file_of(library: str) -> str:
     return f"{short}.so" if short.startswith("lib") else f"lib{short}.so"
 
 
-def of_library(soname: str) -> dict[str, str]:
+def _cuda_major(values: dict[str, str]) -> str:
+    """The CUDA release that the program is of, by torch's own version or what the log says: 12 of `2.4.0+cu121`."""
+    built = re.search(r"\+cu(\d+)\d$", values.get("torch", "")) or re.match(r"(\d+)\.", values.get("cuda", ""))
+    return built.group(1) if built else ""
+
+
+def of_library(soname: str, cuda_major: str = "") -> dict[str, str]:
     """What a SONAME belongs to and who provides it: libcudart.so.12 is major 12 of libcudart, of the CUDA runtime.
 
-    Package names that are only derived from those of another version are left out.
+    Package names that are only derived from those of another version are left out. Where NVIDIA has one package for
+    each CUDA release, `cuda_major` decides; where it is not known, the names stand in a blank for the reader.
     """
     found = re.match(r"(lib[\w+.-]*?)\.so(?:\.(\d+))?", soname)
     if not found:
@@ -46,13 +53,22 @@ def of_library(soname: str) -> dict[str, str]:
         "library_stem": found.group(1),
         "soname_major": found.group(2) or "",
         "component": provider.component,
-        "pip_package": provider.pip[0] if provider.pip and sure else "",
+        "pip_package": pip_package(provider.pip, cuda_major) if sure else "",
         "apt_package": provider.debian or (packages[0] if packages and sure else ""),
         "conda_package": provider.conda if sure else "",
         "provider": _provider(provider.kind, provider.debian),
         "known_majors": ", ".join(provider.majors),
     }
     return {name: value for name, value in values.items() if value}
+
+
+def pip_package(names: tuple[str, ...], cuda_major: str) -> str:
+    """The package to install, quoted for the shell where it has a version; those without a suffix are of CUDA 13."""
+    quoted = [f'"{name}"' if re.search("[<>=]", name) else name for name in names]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    releases = {(re.findall(r"-cu(\d+)", name) or ["13"])[0]: name for name in quoted}
+    return releases.get(cuda_major, f"<{' or '.join(quoted)}, by the CUDA version>")
 
 
 def _provider(kind: str, debian: str) -> str:

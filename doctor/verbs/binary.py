@@ -15,27 +15,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from doctor.binary.device_code import Depth
-from doctor.binary.record import RELOCATABLE, BinaryFile, Images, to_json
+from doctor.binary.record import BinaryFile, to_json
 from doctor.binary.scan import scan
 from doctor.errors import UsageError
+from doctor.render.binary import detail_lines, file_lines
 from doctor.text import one_line
 
 if TYPE_CHECKING:
     from doctor.binary.details import Details
+    from doctor.binary.verdict import Verdict
     from doctor.gpus import Gpu
     from doctor.loader.resolution import Resolution
 
 SCHEMA = "gpu-doctor/binary/1"
 # Kernel images that are files of their own lie side by side for many targets: one that fits is enough for all.
 _LOOSE = ("cubin", "code-object", "fatbin", "bundle", "ptx", "kernel-library")
-_WIDE = 4000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,17 +130,21 @@ class _Answer:
         """Whether each GPU has code in `file`; nothing for a file without device code."""
         if not self.gpus or not (file.cubin or file.ptx or file.gfx):
             return []
-        found = [_verdict(file, gpu, self._driver) for gpu in self.gpus]
+        from doctor.binary.verdict import TOLD, judge
+
+        found = [judge(file, gpu, self._driver) for gpu in self.gpus]
         place = file.path.rpartition("/")[0] if file.kind in _LOOSE else file.path
         for verdict in found:
             known = self._runs.setdefault(verdict.gpu, {})
-            known[place] = min(known.get(place, verdict.runs), verdict.runs, key=list(_TOLD).index)
+            known[place] = min(known.get(place, verdict.runs), verdict.runs, key=list(TOLD).index)
         return found
 
     def totals(self, gpu: Gpu) -> dict[str, int]:
         """How many files, kernel images of one folder being one, do what on a GPU."""
+        from doctor.binary.verdict import TOLD
+
         runs = list(self._runs.get(gpu, {}).values())
-        return {word: runs.count(word) for word in _TOLD if word in runs}
+        return {word: runs.count(word) for word in TOLD if word in runs}
 
     def code_is_lacking(self) -> bool:
         """Whether a file lacks code for a GPU, or all have code for the other vendor's alone."""
@@ -219,46 +222,6 @@ def _below(path: str, root: str) -> str:
     if found is None:
         raise UsageError(f"{one_line(path)} is not below --root {one_line(root)}, nor is there such a file in it")
     return top.rstrip("/") + found.path
-
-
-class Verdict(NamedTuple):
-    """Whether a file has code for a GPU: `runs` is a word of `_TOLD`, `by` the target that decides, if one does."""
-
-    gpu: Gpu
-    runs: str
-    by: str | None
-    because: str
-
-
-# In the order in which files of one folder outdo each other.
-_TOLD = {
-    "yes": "with machine code for it",
-    "jit": "with PTX or generic code that fits it",
-    "unknown": "that may or may not have code for it",
-    "no": "without code for it",
-    "wrong-vendor": "for the other vendor",
-}
-
-
-def _verdict(file: BinaryFile, gpu: Gpu, driver: str | None) -> Verdict:
-    from doctor.arch import amd_code_runs, cuda_code_runs
-
-    if not (file.gfx if gpu.vendor == "amd" else file.cubin or file.ptx):
-        return Verdict(gpu, "wrong-vendor", None, "it has code for the other vendor's GPUs only")
-    if gpu.vendor == "amd":
-        answer = amd_code_runs(file.gfx, gpu.target)
-    else:
-        ptx = [(target, isa or None) for target, isa in file.ptx_modules()]
-        answer = cuda_code_runs(file.cubin, ptx, gpu.target, driver)
-    apart = [(target, isa or None) for target, isa in file.relocatable_ptx()]
-    if answer.runs == "no" and cuda_code_runs((), apart, gpu.target, driver).runs != "no":
-        because = f"{answer.because}; whether its relocatable PTX is linked for the device is not documented"
-        return Verdict(gpu, "unknown", None, because)
-    if answer.runs == "no" and (file.unreadable or file.not_searched):
-        return Verdict(gpu, "unknown", None, f"{answer.because}, as far as the file was read")
-    if gpu.unverified and answer.runs != "unknown":
-        return Verdict(gpu, "unknown", answer.by, f"that this GPU is {gpu.target} is not confirmed")
-    return Verdict(gpu, answer.runs, answer.by, answer.because)
 
 
 def _details(file: BinaryFile) -> Details | None:
@@ -350,9 +313,9 @@ def _as_json(answer: _Answer) -> Iterator[str]:
 
 def _as_text(answer: _Answer) -> Iterator[str]:
     for file in answer.files():
-        lines = [*_lines(file, answer.verbose), *_verdict_lines(answer, file)]
+        lines = [*file_lines(file, answer.verbose), *_verdict_lines(answer, file)]
         if answer.verbose and (found := _details(file)) is not None:
-            lines += _detail_lines(found)
+            lines += detail_lines(found)
         yield "\n".join([one_line(file.path), *[f"  {line}" for line in lines]]) + "\n"
     if answer.count == 0:
         yield "no ELF files, kernel images or kernel libraries here\n"
@@ -366,82 +329,13 @@ def _as_text(answer: _Answer) -> Iterator[str]:
         yield "\n".join(library_lines(resolution, answer.verbose)) + "\n"
 
 
-def _lines(file: BinaryFile, verbose: bool) -> Iterator[str]:
-    yield _what(file)
-    if file.cubin:
-        yield f"CUDA machine code   {' '.join(file.cubin)}"
-    if file.ptx:
-        yield "PTX                 " + ", ".join(f"{target} (ISA {version})" for target, version in file.ptx_modules())
-    if file.gfx:
-        yield f"AMD code            {one_line(' '.join(file.gfx), _WIDE)}"
-    yield from _places(file.images, verbose)
-    if file.needed:
-        needed = [_with_versions(name, file.needs_versions.get(name, ()), verbose) for name in file.needed]
-        yield f"needs               {one_line(', '.join(needed), _WIDE)}"
-    for tag, paths in (("RPATH", file.rpath), ("RUNPATH", file.runpath)):
-        if paths:
-            yield f"{tag:<19} {one_line(':'.join(paths), _WIDE)}"
-    for place in file.not_searched:
-        yield f"not searched        {one_line(place)}; --places known or all reads it"
-    for part in file.unreadable:
-        yield f"could not be read   at offset {part.offset}: {one_line(part.reason)}"
-
-
-def _what(file: BinaryFile) -> str:
-    kind = {"other": "no ELF file, kernel image or archive"}.get(file.kind, file.kind.replace("-", " "))
-    words = [kind + (f" for {file.machine}" if file.machine else "")]
-    if file.soname is not None:
-        words.append(f"SONAME {one_line(file.soname)}")
-    words.append(f"{file.size / 1e6:.1f} MB" if file.size >= 100_000 else f"{file.size} bytes")
-    return ", ".join(words)
-
-
-def _places(images: tuple[Images, ...], verbose: bool) -> Iterator[str]:
-    """A line for each place that says more than the lists of targets do."""
-    for place in dict.fromkeys([row.place for row in images]):
-        rows = [row for row in images if row.place == place]
-        if not verbose and (place in ("file", "name") or all(row.listed for row in rows)):
-            continue
-        count = sum(row.number for row in rows)
-        targets = " ".join([f"{row.target}×{row.number}" if verbose else row.target for row in rows])
-        known = "which cuobjdump lists with -all only" if place == RELOCATABLE else "which cuobjdump does not list"
-        note = "" if rows[0].listed else f", {known}"
-        yield f"in {one_line(place):<16} {count} images{note}: {one_line(targets, _WIDE)}"
-
-
-def _with_versions(name: str, nodes: tuple[str, ...], verbose: bool) -> str:
-    shown = nodes if verbose else _newest(nodes)
-    return f"{name} ({', '.join(shown)})" if shown else name
-
-
-@lru_cache(maxsize=1024)  # the libraries of one tree need the same few
-def _newest(nodes: tuple[str, ...]) -> list[str]:
-    """The highest of each family of version nodes, such as GLIBC_2.34 of GLIBC_*: it implies the lower ones."""
-    newest: dict[str, tuple[list[int], str]] = {}
-    for node in nodes:
-        numbered = re.fullmatch(r"(.*?)_(\d{1,9}(?:\.\d{1,9})*)", node)
-        family, number = (numbered[1], [int(part) for part in numbered[2].split(".")]) if numbered else (node, [0])
-        newest[family] = max(newest.get(family, (number, node)), (number, node))
-    return [node for _, node in newest.values()]
-
-
-def _detail_lines(found: Details) -> Iterator[str]:
-    if found.build_id:
-        yield f"build id            {one_line(found.build_id)}"
-    if found.executable_stack:
-        yield "executable stack    glibc 2.41 and later refuse to open it in a running program"
-    if found.static_tls:
-        yield "static TLS          opened late it may fail: cannot allocate memory in static TLS block"
-    for node in found.nodes:
-        shown = ", ".join(node.symbols[:6]) + (f" and {len(node.symbols) - 6} more" if len(node.symbols) > 6 else "")
-        yield one_line(f"asks {node.library} for {node.name}: {shown or 'no symbol'}", _WIDE)
-
-
 def _verdict_lines(answer: _Answer, file: BinaryFile) -> Iterator[str]:
     for verdict in answer.verdicts(file):
         yield f"{verdict.gpu.name} ({verdict.gpu.target}): {verdict.runs}: {one_line(verdict.because)}"
 
 
 def _total(answer: _Answer, gpu: Gpu) -> str:
-    told = ", ".join(f"{number} {_TOLD[word]}" for word, number in answer.totals(gpu).items())
+    from doctor.binary.verdict import TOLD
+
+    told = ", ".join(f"{number} {TOLD[word]}" for word, number in answer.totals(gpu).items())
     return f"{gpu.name} ({gpu.target}): {told or 'no GPU code in any of them'}\n"

@@ -133,3 +133,10 @@ def test_a_file_outside_the_root_is_refused(root: Path) -> None:
     assert "is not below --root" in done.stderr
     done = binary("--root", str(root / "app"), "/bin/sh")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_without_a_root_the_providers_are_named(root: Path) -> None:
+    said = binary("--verbose", str(root / "app")).stdout
+    assert "  libcudart.so.12 is of CUDA runtime: pip nvidia-cuda-runtime-cu12" in said
+    assert "  libcuda.so.1 comes with the NVIDIA driver" in said
+    assert "libours.so.3 " not in said.replace("needs ", ""), "what nobody is known to provide is not named"

@@ -1,0 +1,35 @@
+"""Values that follow from others: which package has a library depends on the CUDA release, and is never guessed."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from doctor.finding import Finding
+from doctor.values import derive
+
+
+def package(library: str, **values: str) -> str:
+    return derive(Finding("lib-cudnn-missing", (), {"library": library, **values})).values["pip_package"]
+
+
+@pytest.mark.parametrize(
+    ("library", "values", "expected"),
+    [
+        ("libcublas.so.12", {}, "nvidia-cublas-cu12"),
+        ("libnccl.so.2", {"torch": "2.4.0+cu121"}, "nvidia-nccl-cu12"),
+        ("libnccl.so.2", {"torch": "1.13.1+cu117"}, "nvidia-nccl-cu11"),
+        ("libcusparse.so.12", {"cuda": "13.0"}, "nvidia-cusparse"),
+        ("libcudnn.so.9", {"cuda": "12.8"}, '"nvidia-cudnn-cu12>=9"'),
+    ],
+)
+def test_the_package_is_that_of_the_cuda_release(library: str, values: dict[str, str], expected: str) -> None:
+    assert package(library, **values) == expected
+    assert len(shlex.split(expected)) == 1, "one word for the shell"
+
+
+@pytest.mark.parametrize("values", [{}, {"torch": "2.4.0+rocm6.1"}, {"cuda": "10.2"}])
+def test_where_the_release_is_not_known_the_reader_chooses(values: dict[str, str]) -> None:
+    chosen = package("libnccl.so.2", **values)
+    assert chosen == "<nvidia-nccl-cu11 or nvidia-nccl-cu12 or nvidia-nccl-cu13, by the CUDA version>"
