@@ -1,6 +1,6 @@
-"""What a log tells beside its fault: versions and devices in the banners of well-known tools.
+"""What a log tells beside its fault: versions and devices in the banners of well-known tools, and the place.
 
-They fill the values of every finding of the log that has none of its own.
+The former fill the values of every finding of the log that has none of its own; the latter put fixes in order.
 """
 
 from __future__ import annotations
@@ -25,3 +25,19 @@ CONTEXT = (
 )
 """RE2 patterns, as in an entry's matchers; https://github.com/pytorch/pytorch/blob/main/torch/utils/collect_env.py ,
 https://docs.nvidia.com/deploy/nvidia-smi/index.html , https://github.com/ROCm/rocminfo"""
+
+PLACES = {
+    r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),
+    r"\bpodman (?:run|start)\b|/containers/storage/overlay": ("engine", "podman"),
+    r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, )": ("cluster", "kubernetes"),
+    r"\d-generic\b": ("distro", "ubuntu"),
+    r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
+    r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),
+    r"\d\.fc[34]\d\.(?:x86_64|aarch64)": ("distro", "fedora"),
+    r"\bhipError[A-Z]|\bHIP error|/opt/rocm|\bRCCL\b|/rccl/|librccl|\[amdgpu\]|amdgpu: ": ("vendor", "amd"),
+    r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
+}
+"""Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's names.
+
+They are no proof, a log quotes much: what speaks against a fix here only moves it behind the others.
+"""

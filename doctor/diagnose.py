@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from doctor.finding import SEVERITIES, SURENESS, Finding, Outcome, Severity
-from doctor.knowledge import Base, Cause, Entry, Fix, fill, filled_cause, filled_fix
+from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, filled_cause, filled_fix
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
@@ -221,7 +221,8 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     values = finding.values
     suspects = [Suspect(filled_cause(cause, values), *place.weigh(cause)) for cause in entry.causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
-    fixes.sort(key=lambda fix: STATES.index(place.weigh(fix)[0]))
+    seems = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
+    fixes.sort(key=lambda fix: (STATES.index(place.weigh(fix)[0]), not holds(fix, seems)))
     return Diagnosis(
         finding=finding,
         entry=entry,

@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 from doctor.automaton import automaton, itself, whole
-from doctor.context import CONTEXT
+from doctor.context import CONTEXT, PLACES
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, Entry, EntryError, Matcher
 from doctor.literals import required
@@ -120,7 +120,7 @@ class Patterns:
                 self._near.setdefault(matcher.line, set()).add((matcher.near, matcher.within))
             if matcher.unless:
                 self._most.setdefault(matcher.unless, 1)
-        for pattern in CONTEXT:
+        for pattern in (*CONTEXT, *PLACES):
             self._most.setdefault(pattern, 1)
         self._triggers, self._whole = whole(self._most, MARKUP)
         self._sought, self._automaton = self._triggers, self._whole
@@ -462,7 +462,16 @@ def _context(scan: Scan) -> dict[str, str]:
         for hit in scan.of(pattern):
             for name, value in hit.values.items():
                 values.setdefault(name, value)
-    return values
+    return {**_place(scan), **values}
+
+
+def _place(scan: Scan) -> dict[str, str]:
+    """Where the log seems to come from, as `seems_engine` and the like; nothing where its signs contradict."""
+    told: dict[str, set[str]] = {}
+    for pattern, (name, value) in PLACES.items():
+        if scan.of(pattern):
+            told.setdefault(f"seems_{name}", set()).add(value)
+    return {name: values.pop() for name, values in told.items() if len(values) == 1}
 
 
 def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:

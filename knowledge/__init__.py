@@ -55,6 +55,9 @@ Names of values: library (a SONAME; library_stem and soname_major follow from it
 package, container, image, service, path, folder, code, xid, pci, index, count, size, free, process, pid, command,
 module, kernel, reason.
 
+Beside them a finding has seems_engine, seems_distro, seems_vendor and seems_cluster where the log shows signs of them:
+they only put the fixes in order.
+
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
 distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older (than all

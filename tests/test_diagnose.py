@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
+
 from doctor.diagnose import diagnose, holds
 from doctor.finding import CheckState, Evidence, Finding, Outcome, Severity, Sureness
 from doctor.knowledge import Base, Cause, Deciding, Entry, Fix
@@ -135,3 +137,23 @@ def test_what_was_not_looked_at_or_comes_and_goes_rules_nothing_out() -> None:
     undecided = [("no node", "open", ""), ("no memory", "open", ""), NEWER]
     assert two_causes(node_there="passed", memory_free="passed")[0] == undecided
     assert two_causes(node_there="passed", node_open="skipped", memory_free="crashed")[0] == undecided
+
+
+@pytest.mark.parametrize(
+    ("signs", "first", "last"),
+    [
+        ({"seems_distro": "rhel"}, "dnf", "apt"),
+        ({"seems_distro": "ubuntu"}, "apt", "dnf"),
+        ({}, "apt", "dnf"),
+    ],
+)
+def test_signs_of_the_place_order_the_fixes_and_leave_none_out(signs: dict[str, str], first: str, last: str) -> None:
+    fixes = tuple(
+        Fix(name, "host", "safe", ("true",), when={"distro": (distro,)})
+        for name, distro in (("apt", "ubuntu"), ("dnf", "rhel"))
+    )
+    base = Base({"two-fixes": replace(BASE.entries["the-cause"], id="two-fixes", fixes=fixes)})
+    (item,) = diagnose([finding("two-fixes", **signs)], base).ranked
+    assert [fix.title for fix in item.fixes] == [first, last]
+    known = diagnose([finding("two-fixes", **signs)], base, {"distro": "rhel"}).ranked[0]
+    assert [fix.title for fix in known.fixes] == ["dnf"], "what is known decides"

@@ -230,3 +230,18 @@ def test_patterns_without_a_literal_are_refused(pattern: str) -> None:
 def test_what_is_put_around_a_message(wrapped: str) -> None:
     message = "nvidia-smi: command not found"
     assert without_prefix(wrapped.format(message)).strip() == message
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [
+        ("docker: Error response from daemon: failed\n", {"seems_engine": "docker"}),
+        ("Linux 5.14.0-427.el9.x86_64\n", {"seems_distro": "rhel"}),
+        ("Linux 6.8.0-45-generic\nLinux 5.14.0-427.el9.x86_64\n", {}),
+        ("NVRM: loading\nHIP error: none\n", {}),
+        ("linux/amd64\n", {}),
+    ],
+)
+def test_signs_of_the_place_are_told_unless_they_contradict(signs: str, expected: dict[str, str], small: Base) -> None:
+    ((_, values),) = found(signs + MESSAGE, small)
+    assert {name: value for name, value in values.items() if name.startswith("seems_")} == expected
