@@ -17,6 +17,8 @@ def derive(finding: Finding) -> Finding:
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
         values.update(age_of(arch, finding.values.get("supported", "")))
+    if offered := finding.values.get("cuda_driver"):
+        values.update(of_driver(offered))
     named = {"library": library} if library else {}
     return replace(finding, values={**values, **finding.values, **named}) if values or named else finding
 
@@ -75,6 +77,20 @@ def _provider(kind: str, debian: str) -> str:
     if kind == "driver":
         return "the NVIDIA driver, which the container toolkit brings into the container"
     return f"the distribution's package {debian}" if kind == "distribution" and debian else ""
+
+
+def of_driver(offered: str) -> dict[str, str]:
+    """The CUDA release that a driver offers (11060, as the runtime counts, is 11.6), and PyTorch's newest index for it.
+
+    Within a major release a program runs on drivers of an older minor one; code for Blackwell needs 12.8:
+    https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+    """
+    found = re.fullmatch(r"(\d{1,2})(?:\.(\d{1,2})|0(\d)0)", offered)
+    if not found:
+        return {}
+    major, minor = int(found[1]), int(found[2] or found[3])
+    index = {11: "cu118", 12: "cu128" if minor >= 8 else "cu126", 13: "cu130"}.get(major, "")
+    return {"cuda_offered": f"{major}.{minor}", **({"torch_index": index} if index else {})}
 
 
 def of_arch(arch: str) -> dict[str, str]:

@@ -51,7 +51,8 @@ the blank `<name>`. `<like this>` is for the reader to fill; in prose it may sta
 
 Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node
 (version node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability follows), target
-(what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver, required, rocm, glibc, torch,
+(what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver (cuda_offered and torch_index
+follow), required, rocm, glibc, torch,
 package, container, image, service, path, folder, code, xid, pci, index, count, size, free, process, pid, command,
 module, kernel, reason.
 

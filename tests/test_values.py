@@ -33,3 +33,23 @@ def test_the_package_is_that_of_the_cuda_release(library: str, values: dict[str,
 def test_where_the_release_is_not_known_the_reader_chooses(values: dict[str, str]) -> None:
     chosen = package("libnccl.so.2", **values)
     assert chosen == "<nvidia-nccl-cu11 or nvidia-nccl-cu12 or nvidia-nccl-cu13, by the CUDA version>"
+
+
+@pytest.mark.parametrize(
+    ("offered", "release", "index"),
+    [
+        ("11060", "11.6", "cu118"),
+        ("12.2", "12.2", "cu126"),
+        ("12080", "12.8", "cu128"),
+        ("13.0", "13.0", "cu130"),
+        ("10010", "10.1", None),
+    ],
+)
+def test_what_a_driver_offers_names_the_wheels_that_run_on_it(offered: str, release: str, index: str | None) -> None:
+    values = derive(Finding("cuda-driver-too-old", (), {"cuda_driver": offered})).values
+    assert (values["cuda_offered"], values.get("torch_index")) == (release, index)
+
+
+@pytest.mark.parametrize("offered", ["unknown", "535.104", "110600", ""])
+def test_what_is_no_release_of_cuda_names_none(offered: str) -> None:
+    assert "cuda_offered" not in derive(Finding("cuda-driver-too-old", (), {"cuda_driver": offered})).values
