@@ -5,6 +5,7 @@ The former fill the values of every finding of the log that has none of its own;
 
 from __future__ import annotations
 
+SIZE = r"[\d.]+ [KMGT]iB"
 VERSION = r"\d{3}\.\d{2,3}(?:\.\d{2,3})?"
 
 CONTEXT = (
@@ -22,9 +23,14 @@ CONTEXT = (
     r"GPU 0: (?P<device>(?:NVIDIA|Tesla|GeForce|Quadro|AMD|Radeon)[^\n(]{2,60}\w) ?(?:\(UUID|$)",
     r"gcnArchName: ?(?P<arch>gfx[0-9a-f]{3,4})\b",
     r"amdgcn-amd-amdhsa--(?P<arch>gfx[0-9a-f]{3,4})\b",
+    # PyTorch's own account of the memory, of version 2.1 and before; NVML's, where it knows the process itself
+    rf"(?P<idle>{SIZE}) is reserved by PyTorch but unallocated",
+    rf"(?P<allocated>{SIZE}) already allocated; {SIZE} free; (?P<reserved>{SIZE}) reserved in total by PyTorch",
+    rf"\bProcess \d+ has (?P<others>{SIZE}) memory in use\b.*\bthis process has\b",
 )
 """RE2 patterns, as in an entry's matchers; https://github.com/pytorch/pytorch/blob/main/torch/utils/collect_env.py ,
-https://docs.nvidia.com/deploy/nvidia-smi/index.html , https://github.com/ROCm/rocminfo"""
+https://docs.nvidia.com/deploy/nvidia-smi/index.html , https://github.com/ROCm/rocminfo ,
+https://github.com/pytorch/pytorch/blob/main/c10/cuda/CUDACachingAllocator.cpp"""
 
 PLACES = {
     r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),

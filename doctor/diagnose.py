@@ -25,6 +25,7 @@ TOLD = {
     "vendor": "this machine's GPUs are of {}",
     "gpu": "the GPU is {} than all that the program has code for",
     "copy": "the library is {} in the image",
+    "memory": "by PyTorch's own account the missing memory is {}",
 }
 """Circumstances that decide between causes, in words. Engine and distribution only say which commands are right."""
 THINGS = ("library", "symbol", "arch", "xid")
@@ -213,7 +214,8 @@ class _Place:
 
 def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
     """The circumstances, with those that the finding itself tells."""
-    own = {"gpu": finding.values.get("gpu_age", ""), "copy": finding.values.get("copy", "")}
+    told = {"gpu": "gpu_age", "copy": "copy", "memory": "memory"}
+    own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}
 
 

@@ -19,6 +19,8 @@ def derive(finding: Finding) -> Finding:
         values.update(age_of(arch, finding.values.get("supported", "")))
     if offered := finding.values.get("cuda_driver"):
         values.update(of_driver(offered))
+    if size := finding.values.get("size"):
+        values.update(of_memory(size, finding.values))
     named = {"library": library} if library else {}
     return replace(finding, values={**values, **finding.values, **named}) if values or named else finding
 
@@ -91,6 +93,28 @@ def of_driver(offered: str) -> dict[str, str]:
     major, minor = int(found[1]), int(found[2] or found[3])
     index = {11: "cu118", 12: "cu128" if minor >= 8 else "cu126", 13: "cu130"}.get(major, "")
     return {"cuda_offered": f"{major}.{minor}", **({"torch_index": index} if index else {})}
+
+
+def of_memory(size: str, values: dict[str, str]) -> dict[str, str]:
+    """Where the memory is that an allocation of `size` lacked, by PyTorch's own account of it; nothing where it fits.
+
+    The account: https://github.com/pytorch/pytorch/blob/main/c10/cuda/CUDACachingAllocator.cpp
+    """
+    asked = bytes_of(size)
+    idle, reserved, allocated, others = (
+        bytes_of(values.get(name, "")) for name in ("idle", "reserved", "allocated", "others")
+    )
+    if not asked:
+        return {}
+    if max(idle, reserved - allocated) >= asked:
+        return {"memory": "in pieces"}
+    return {"memory": "with other processes"} if others >= asked else {}
+
+
+def bytes_of(size: str) -> float:
+    """Bytes of a size such as `2.93 GiB`; 0 for what is none."""
+    found = re.fullmatch(r"([\d.]+) ?([KMGT]?)i?B", size)
+    return float(found[1]) * 1024 ** " KMGT".index(found[2] or " ") if found and found[1].count(".") < 2 else 0
 
 
 def of_arch(arch: str) -> dict[str, str]:

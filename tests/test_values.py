@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from doctor import diagnose_log
 from doctor.finding import Finding
 from doctor.values import derive
 
@@ -53,3 +54,33 @@ def test_what_a_driver_offers_names_the_wheels_that_run_on_it(offered: str, rele
 @pytest.mark.parametrize("offered", ["unknown", "535.104", "110600", ""])
 def test_what_is_no_release_of_cuda_names_none(offered: str) -> None:
     assert "cuda_offered" not in derive(Finding("cuda-driver-too-old", (), {"cuda_driver": offered})).values
+
+
+MODERN = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.69 GiB of "
+    "which 0.10 GiB is free. {}Including non-PyTorch memory, this process has {} memory in use. Of the allocated memory "
+    "4.00 GiB is allocated by PyTorch, and {} is reserved by PyTorch but unallocated."
+)
+OLD = (
+    "RuntimeError: CUDA out of memory. Tried to allocate 2.93 GiB (GPU 0; 11.17 GiB total capacity; {} already "
+    "allocated; 2.22 GiB free; 8.52 GiB reserved in total by PyTorch)"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "likely", "fix"),
+    [
+        (MODERN.format("", "23.00 GiB", "3.50 GiB"), "the memory is there, but in pieces", "let PyTorch keep"),
+        (OLD.format("5.54 GiB"), "the memory is there, but in pieces", "let PyTorch keep"),
+        (MODERN.format("Process 811 has 18.90 GiB memory in use. ", "4.60 GiB", "20.00 MiB"),
+         "another process uses the GPU", "free the memory"),
+        (MODERN.format("", "23.00 GiB", "20.00 MiB"), None, "ask for less"),
+        (OLD.format("8.40 GiB"), None, "ask for less"),
+    ],
+)  # fmt: skip
+def test_pytorchs_account_decides_why_memory_was_lacking(said: str, likely: str | None, fix: str) -> None:
+    first = diagnose_log(said).first
+    assert first is not None
+    assert first.finding.fault == "cuda-out-of-memory"
+    assert [one.cause.title for one in first.causes if one.state == "likely"] == ([likely] if likely else [])
+    assert first.fixes[0].title.startswith(fix)
