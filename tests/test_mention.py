@@ -133,3 +133,34 @@ def test_assignments_in_a_short_log() -> None:
 def test_a_log_of_json_objects_is_no_source() -> None:
     line = '{"log":"RuntimeError: CUDA error: out of memory\\n","stream":"stderr","time":"2024-05-01T10:00:00Z"}\n'
     assert not is_source(line * 8)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '        "DefaultCPUAllocator: can\'t allocate memory",  # CPU OOM',
+        '        and "CUDA" in exception.args[0] and "out of memory" in exception.args[0]',
+        '    pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA is required.")',
+        "    c.state.OOMKilled = true",
+        '            Reasons: []string{"node(s) didn\'t have enough resources: GPUs"},',
+        'Basic.Stats.DiskFullIn="Disk full in (approx.)"',
+        "- ``rocblas_status == rocblas_status_memory_error`` : indicates there is not sufficient device memory",
+        "**问题**：`AssertionError: Torch not compiled with CUDA enabled`",
+    ],
+)
+def test_more_statements_are_mentions(line: str) -> None:
+    assert is_mention(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'I0129 05:42:59.0 3 event.go:294] "Event occurred" reason="UnexpectedAdmissionError" message="Allocate failed"',
+        'time="2024-05-01T10:00:00Z" level=error msg="Disk full"',
+        '                "OOMKilled": true,',
+        "OSError: libcudart.so.12: cannot open shared object file: No such file or directory",
+        "RuntimeError('CUDA error: out of memory')",
+    ],
+)
+def test_records_are_no_statements(line: str) -> None:
+    assert not is_mention(line)
