@@ -37,7 +37,7 @@ MENTION = (
     r"|^\s*\|[^|]*`[^`]+`[^|]*\|[^|]+\|?\s*$|^[^|]+\|\s*$"
     r"|^#{2,6} .*(?:[\"'`]|(?i:errors?|fails?|issue|problem)):?\s*$"
     r"|^\s*(?:[-*+] |\d+\. )?\*\*"
-    r"(?:[\"'`]|(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger|问题|問題|症状|原因|解决)\b)"
+    r"(?:[\"'`]|(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger)\b|问题|問題|症状|原因|解决)"
     r"|^\s*(?:[-*] )?Should (?:show|fail|print|return|log)\b"
     r"|(?i:\bcommon (?:causes?|errors?|issues?) (?:is|are|of|for)\b)"
     # comments of a shell script, what it looks for, what it assigns
@@ -121,10 +121,11 @@ LOGGED = (
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
 FEWEST, LINES = 12, 2000
 """Lines below which a text must be nearly all code to be called so, and lines that are looked at."""
-# Docker, containerd, Ollama and others write time="…" level=error msg="…", or a JSON object a line: no assignment.
+# Docker, containerd, Ollama and others write time="…" level=error msg="…", or a JSON object a line, and
+# Kubernetes and Docker tell how a container ended as JSON: no source code.
 LOGFMT = (
     r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
-    r"|^\s*\{\"\w+\": ?\"?.*\}\s*$"
+    r"|^\s*\{\"\w+\": ?\"?.*\}\s*$|^\s*\"(?:reason|OOMKilled|exitCode)\": "
 )
 HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
 PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
