@@ -147,8 +147,7 @@ COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
 CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
 # What stands around the pasted pieces of a manual: sentences that tell the reader what to do, headings, directives.
-FENCE = r"^\s*(?:```|~~~)"
-INDENTED = r"^(?: {3,}|\t|>)"
+FENCES, INDENTED = ("```", "~~~"), ("   ", "\t", ">")
 WORDS = r"^(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]*(?: |$))+$"
 SENTENCE = r"(?:^|\s)(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]* +){5}"
 STRUCTURE = (
@@ -229,18 +228,27 @@ def is_source(text: str) -> bool:
 
 def _logged(lines: Sequence[str]) -> int:
     """How many of the lines only logs and terminals have, or a program prints as it fails."""
-    return sum(bool(_re2(LOGGED).search(line) or _re2(PRINTED).search(line)) for line in lines)
+    return sum(map(_is_logged, lines))
+
+
+def _is_logged(line: str) -> bool:
+    return bool(_re2(LOGGED).search(line) or _re2(PRINTED).search(line))
 
 
 def _is_document(lines: Sequence[str]) -> bool:
     """Whether it is a written page: headings, and sentences that no program prints; or a commit with its message."""
-    if any(_re2(COMMIT).search(line) for line in lines) and any(_re2(AUTHOR).search(line) for line in lines):
+    if any(line.startswith("commit ") and _re2(COMMIT).search(line) for line in lines) and any(
+        _re2(AUTHOR).search(line) for line in lines
+    ):
         return True
     headings = sum(bool(_re2(HEADING).search(line)) for line in lines)
+    if headings == 0:
+        return False
     prose = sum(bool(_re2(PROSE).search(line)) for line in lines)
-    logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
-    if headings > 0 and prose >= PAGE and prose * 5 >= len(lines) and logged <= LOG_SHARE * len(lines):
-        return True
+    if prose >= PAGE and prose * 5 >= len(lines):
+        logged = sum(bool(_re2(LOGGED).search(line)) for line in lines)
+        if logged <= LOG_SHARE * len(lines):
+            return True
     if headings < CHAPTERS or len(lines) < PAGE_LINES or _logged(lines) * 100 > len(lines):
         return False
     wordy = sum(bool(_re2(WORDY).search(line)) for line in lines)
@@ -250,30 +258,33 @@ def _is_document(lines: Sequence[str]) -> bool:
 
 def _is_manual(lines: Sequence[str]) -> bool:
     """Whether what stands around fenced and indented pieces guides the reader, and nobody tells of an own fault."""
-    return any(_guides([line for line, inside in _fenced(lines) if inside is begun]) for begun in (False, True))
+    parted = list(_fenced(lines))
+    return any(_guides([line for line, inside in parted if inside is begun]) for begun in (False, True))
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """The lines that are not indented, each with whether it stands after an odd number of fences."""
     inside = False
     for line in lines:
-        if _re2(FENCE).search(line):
+        if line.lstrip().startswith(FENCES):
             inside = not inside
-        elif not _re2(INDENTED).search(line):
+        elif not line.startswith(INDENTED):
             yield line, inside
 
 
 def _guides(frame: Sequence[str]) -> bool:
-    prose = [line for line in frame if _re2(SENTENCE).search(line)]
-    if len(frame) < FRAME or _logged(frame) or any(_re2(TELLER).search(line) for line in prose):
+    if len(frame) < FRAME or any(map(_is_logged, frame)):
         return False
-    others = [line for line in frame if line not in prose]
-    structure = sum(bool(_re2(STRUCTURE).search(line) or _re2(WORDS).search(line)) for line in others)
-    headings = sum(bool(_re2(HEADING).search(line)) for line in frame)
-    reported = sum(bool(_re2(FORM).search(line)) for line in frame)
+    prose = [line for line in frame if _re2(SENTENCE).search(line)]
     guides = sum(bool(_re2(GUIDING).search(line)) for line in prose)
-    is_page = headings > 0 or len(prose) >= SENTENCES
-    return is_page and guides >= GUIDES and not reported and (len(prose) + structure) * 10 >= len(frame) * 7
+    if guides < GUIDES or any(_re2(TELLER).search(line) for line in prose):
+        return False
+    headings = sum(bool(_re2(HEADING).search(line)) for line in frame)
+    if (headings == 0 and len(prose) < SENTENCES) or any(_re2(FORM).search(line) for line in frame):
+        return False
+    others = set(frame).difference(prose)
+    written = sum(line in others and not (_re2(STRUCTURE).search(line) or _re2(WORDS).search(line)) for line in frame)
+    return written * 10 <= len(frame) * 3
 
 
 def _is_statement(line: str) -> bool:
@@ -281,7 +292,7 @@ def _is_statement(line: str) -> bool:
 
 
 def _is_code(line: str) -> bool:
-    return _is_statement(line) or bool(_re2(MARKUP).search(line))
+    return bool(_re2(f"{CODE}|{MARKUP}").search(line)) and not _re2(LOGFMT).search(line)
 
 
 @lru_cache(maxsize=16)
