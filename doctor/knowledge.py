@@ -8,7 +8,7 @@ Anything else is an error that names the file and the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -126,14 +126,13 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """All that is known about one fault."""
+class Head:
+    """The front matter of an entry: what a log is searched for."""
 
     id: str
     title: str
     area: str
     severity: Severity
-    text: str
     file: str
     matchers: tuple[Matcher, ...] = ()
     yields_to: tuple[str, ...] = ()
@@ -146,14 +145,21 @@ class Entry:
     """Error codes that end here, such as `cudaError:209` or `xid:79` (doctor/data)."""
     words: tuple[str, ...] = ()
     """Words people search for that stand nowhere else in the entry."""
+    reviewed: str = ""
+    retired: str = ""
+    extends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Head):
+    """All that is known about one fault."""
+
+    text: str = ""
     causes: tuple[Cause, ...] = ()
     fixes: tuple[Fix, ...] = ()
     ask: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     examples: tuple[Example, ...] = ()
-    reviewed: str = ""
-    retired: str = ""
-    extends: bool = False
 
     @property
     def summary(self) -> str:
@@ -205,19 +211,29 @@ def parse_entry(text: str, file: str) -> Entry:
 
     Raises EntryError with `file:line: what was expected`.
     """
-    identity = Path(file).stem
-    if not ID.fullmatch(identity):
-        raise EntryError(f"{file}:1: the file name must be a fault id such as area-what-is-wrong.md")
     lines = text.splitlines()
-    front, body_at = _front_matter(lines, file)
+    head, body_at = _head(lines, file)
     explanation, sections = _sections(lines, body_at, file)
     prose = "\n".join(explanation).strip()
-    if not prose and not front.get("extends"):
+    if not prose and not head["extends"]:
         raise EntryError(f"{file}:{body_at + 1}: expected an explanation after the front matter")
     body = _Body()
     for section in sections:
-        body.add(section, identity, file)
-    return _entry(front, identity, file, lines, prose, body)
+        body.add(section, head["id"], file)
+    return Entry(
+        **head,
+        text=prose,
+        causes=tuple(body.causes),
+        fixes=tuple(body.fixes),
+        ask=body.ask,
+        sources=body.sources,
+        examples=body.examples,
+    )
+
+
+def parse_head(text: str, file: str) -> Head:
+    """Read the front matter alone. Raises EntryError as `parse_entry` does."""
+    return Head(**_head(text.splitlines(), file)[0])
 
 
 def _front_matter(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
@@ -239,7 +255,12 @@ def _at(lines: list[str], needle: str, start: int = 0) -> int:
     return next((n for n, line in enumerate(lines[start:], start + 1) if line.strip().startswith(needle)), 1)
 
 
-def _entry(front: dict[str, Any], identity: str, file: str, lines: list[str], prose: str, body: _Body) -> Entry:
+def _head(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
+    """The fields of the front matter, and the number of lines that it takes."""
+    identity = Path(file).stem
+    if not ID.fullmatch(identity):
+        raise EntryError(f"{file}:1: the file name must be a fault id such as area-what-is-wrong.md")
+    front, body_at = _front_matter(lines, file)
     extends = front.get("extends", False)
     for key in front:
         if key not in FRONT_KEYS:
@@ -256,24 +277,19 @@ def _entry(front: dict[str, Any], identity: str, file: str, lines: list[str], pr
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise EntryError(f"{file}:{_at(lines, key)}: {key} is a list of strings")
         lists[key] = tuple(value)
-    return Entry(
-        id=identity,
-        title=front.get("title", ""),
-        area=front.get("area", ""),
-        severity=SEVERITY_OF[severity],
-        text=prose,
-        file=file,
-        causes=tuple(body.causes),
-        fixes=tuple(body.fixes),
-        ask=body.ask,
-        sources=body.sources,
-        examples=body.examples,
-        matchers=_matchers(front.get("match", []), file, lines),
-        reviewed=str(front.get("reviewed", "")),
-        retired=str(front.get("retired", "")),
-        extends=bool(extends),
+    head = {
+        "id": identity,
+        "title": front.get("title", ""),
+        "area": front.get("area", ""),
+        "severity": SEVERITY_OF[severity],
+        "file": file,
+        "matchers": _matchers(front.get("match", []), file, lines),
+        "reviewed": str(front.get("reviewed", "")),
+        "retired": str(front.get("retired", "")),
+        "extends": bool(extends),
         **lists,
-    )
+    }
+    return head, body_at
 
 
 def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tuple[Matcher, ...]:
@@ -297,19 +313,19 @@ def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tupl
             raise EntryError(f"{file}:{at}: severity is one of {', '.join(SEVERITY_OF)}")
         if table["line"].startswith((".*", ".+")):
             raise EntryError(f"{file}:{at}: a pattern is searched for; it must not start with {table['line'][:2]}")
-        table = {**table, **{key: _spelt_out(table[key], file, at) for key in PATTERN_KEYS if key in table}}
+        spelt = {key: _spelt_out(table[key], file, at) for key in PATTERN_KEYS if key in table}
         values = table.get("values", {})
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             raise EntryError(f"{file}:{at}: values is a table of strings")
         made.append(
             Matcher(
-                line=table["line"],
+                line=spelt["line"],
                 sure=table["sure"],
                 severity=SEVERITY_OF[table["severity"]] if "severity" in table else None,
-                but_not=table.get("not"),
-                near=table.get("near"),
+                but_not=spelt.get("not"),
+                near=spelt.get("near"),
                 within=table.get("within", 20),
-                unless=table.get("unless"),
+                unless=spelt.get("unless"),
                 values=values,
                 at=at,
             )
@@ -319,13 +335,16 @@ def _matchers(tables: list[dict[str, Any]], file: str, lines: list[str]) -> tupl
 
 def _spelt_out(pattern: str, file: str, at: int) -> str:
     """The pattern with the shared parts in the place of their names."""
+    try:
+        return _with_parts(pattern) if "(?&" in pattern else pattern
+    except KeyError as error:
+        known = ", ".join(shared_parts())
+        raise EntryError(f"{file}:{at}: unknown part (?&{error.args[0]}); known: {known}") from None
 
-    def part(found: re.Match[str]) -> str:
-        if found.group(1) not in shared_parts():
-            raise EntryError(f"{file}:{at}: unknown part {found.group()}; known: {', '.join(shared_parts())}")
-        return f"(?:{shared_parts()[found.group(1)]})"
 
-    return SHARED.sub(part, pattern)
+@cache
+def _with_parts(pattern: str) -> str:
+    return SHARED.sub(lambda found: f"(?:{shared_parts()[found.group(1)]})", pattern)
 
 
 @cache
@@ -504,8 +523,38 @@ def _examples(identity: str, section: _Section, file: str) -> Iterator[Example]:
 class Base:
     """The entries in force, and the errors of those that could not be read."""
 
-    entries: dict[str, Entry]
+    entries: Mapping[str, Entry]
     errors: tuple[str, ...] = ()
+    front: Mapping[str, Head] | None = None
+    """Their front matter, where that was read first."""
+
+    @property
+    def heads(self) -> Mapping[str, Head]:
+        """What a log is searched for."""
+        return self.entries if self.front is None else self.front
+
+
+class _Shelf(Mapping[str, Entry]):
+    """Entries that are read whole when they are asked for: of all but the few that a log shows, the heads suffice."""
+
+    def __init__(self, texts: dict[str, tuple[str, str]]) -> None:
+        """`texts`: by id, text and file."""
+        self._texts = texts
+        self._read: dict[str, Entry] = {}
+
+    def __getitem__(self, identity: str) -> Entry:
+        if identity not in self._read:
+            self._read[identity] = parse_entry(*self._texts[identity])
+        return self._read[identity]
+
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 @cache
@@ -513,12 +562,12 @@ def shipped() -> Base:
     """The entries that come with the program. Raises EntryError: ours must be right."""
     from importlib.resources import files
 
-    entries = {}
-    for resource in files("knowledge").iterdir():
-        if resource.name.endswith(".md"):
-            entry = parse_entry(resource.read_text(encoding="utf-8"), f"knowledge/{resource.name}")
-            entries[entry.id] = entry
-    return Base(dict(sorted(entries.items())))
+    names = sorted(one.name for one in files("knowledge").iterdir() if one.name.endswith(".md"))
+    texts = {
+        Path(name).stem: (files("knowledge").joinpath(name).read_text(encoding="utf-8"), f"knowledge/{name}")
+        for name in names
+    }
+    return Base(_Shelf(texts), front={identity: parse_head(*text) for identity, text in texts.items()})
 
 
 def load(folders: Iterable[Path]) -> Base:
@@ -527,16 +576,18 @@ def load(folders: Iterable[Path]) -> Base:
     An entry of the same id replaces ours, or adds to it with `extends = true`. One that cannot be read is left
     out and told in `errors`; it never breaks the rest.
     """
+    paths = [path for folder in folders for path in sorted(folder.glob("*.md"))]
+    if not paths:
+        return shipped()
     entries = dict(shipped().entries)
     errors = []
-    for folder in folders:
-        for path in sorted(folder.glob("*.md")):
-            try:
-                entry = parse_entry(path.read_text(encoding="utf-8"), str(path))
-                _try_patterns(entry)
-                entries[entry.id] = _laid_over(entries.get(entry.id), entry)
-            except (EntryError, OSError, UnicodeDecodeError) as error:
-                errors.append(str(error) if isinstance(error, EntryError) else f"{path}:1: {error}")
+    for path in paths:
+        try:
+            entry = parse_entry(path.read_text(encoding="utf-8"), str(path))
+            _try_patterns(entry)
+            entries[entry.id] = _laid_over(entries.get(entry.id), entry)
+        except (EntryError, OSError, UnicodeDecodeError) as error:
+            errors.append(str(error) if isinstance(error, EntryError) else f"{path}:1: {error}")
     return Base(entries, tuple(errors))
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from doctor.automaton import automaton, itself, whole
 from doctor.context import CONTEXT, PLACES
 from doctor.finding import SURENESS, Evidence, Finding
-from doctor.knowledge import Base, Entry, EntryError, Matcher
+from doctor.knowledge import Base, EntryError, Head, Matcher
 from doctor.literals import required
 from doctor.mention import among_source, in_code_span, is_mention, is_source
 from doctor.text import one_line, plain
@@ -111,7 +111,7 @@ class Scan:
 class Patterns:
     """Every pattern of a knowledge base, compiled for one pass over a log."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Head]) -> None:
         self._near: dict[str, set[tuple[str, int]]] = {}
         self._most: dict[str, int] = {}
         for matcher in (matcher for entry in entries for matcher in entry.matchers):
@@ -421,7 +421,7 @@ def _transcoder(data: bytes) -> Callable[[bytes], bytes] | None:
     return None
 
 
-def check_patterns(entry: Entry) -> None:
+def check_patterns(entry: Head) -> None:
     """Raises EntryError, with file and line, when a pattern of the entry cannot be used."""
     for matcher in entry.matchers:
         for pattern in (matcher.line, matcher.unless):
@@ -447,7 +447,7 @@ def findings(scan: Scan, base: Base) -> list[Finding]:
     """What the hits of a scan show: a finding for each fault, the surest matcher first."""
     found = []
     context = _context(scan)
-    for entry in base.entries.values():
+    for entry in base.heads.values():
         matched = [(matcher, hits) for matcher in entry.matchers if (hits := _satisfied(matcher, scan))]
         if matched and not entry.retired:
             finding = _finding(entry, matched, scan)
@@ -485,7 +485,7 @@ def _satisfied(matcher: Matcher, scan: Scan) -> list[Hit]:
     return hits
 
 
-def _finding(entry: Entry, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) -> Finding:
+def _finding(entry: Head, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) -> Finding:
     matched.sort(key=lambda pair: (SURENESS.index(pair[0].sure), pair[1][0].line))
     values: dict[str, str] = {}
     for matcher, hits in matched:
@@ -509,7 +509,7 @@ def _finding(entry: Entry, matched: list[tuple[Matcher, list[Hit]]], scan: Scan)
 
 def patterns_of(base: Base) -> Patterns:
     """The compiled patterns of a base."""
-    return Patterns(base.entries.values())
+    return Patterns(base.heads.values())
 
 
 def with_name(finding: Finding, name: str) -> Finding:

@@ -13,7 +13,8 @@ from doctor.knowledge import Base, Cause, Deciding, Entry, Fix
 
 
 def entry(name: str, severity: Severity = "error", **more: tuple[str, ...]) -> Entry:
-    return Entry(name, f"{name} of {{library|something}}", "lib", severity, f"{name} happened.", f"{name}.md", **more)
+    title, text = f"{name} of {{library|something}}", f"{name} happened."
+    return Entry(name, title, "lib", severity, f"{name}.md", text=text, **more)
 
 
 BASE = Base(
