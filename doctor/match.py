@@ -304,7 +304,7 @@ def _slice(lines: list[str], low: int, high: int, within: int) -> list[str]:
 
 NEW_RECORD = re.compile(
     r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \""
-    r"|[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•#] |\$ |```"
+    r"|g?make(?:\[\d+\])?: |[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•#] |\$ |```"
 )
 
 

@@ -102,6 +102,7 @@ ADVICE = (
     r"(?i)\bif (?:you|your [\w ]{1,30}) (?:see|get|have|encounter|hit|receive|run into|are getting)\b[^.]{0,60}:\s*$"
     r"|\byou (?:will|may|might|can|could) (?:see|get|receive|encounter) [^.]{0,40}(?:error|message)[^.]{0,30}[:.]\s*$"
     r"|^\s*(?:[-*] )?\*\*(?:symptoms?|症状|症狀|现象|現象)[:：]?\*\*[:：]?\s*$"
+    r"|^\s*(?:symptoms?|error_snippets?): "
 )
 # Words of somebody who tells of an own error.
 OWN = (
