@@ -163,10 +163,15 @@ def _graver(one: Severity | None, other: Severity | None) -> Severity | None:
 
 
 def _yields_to(finding: Finding, faults: dict[str, Finding], base: Base) -> str | None:
-    """The fault that this finding steps back for. What is certain does not step back for what is only possible."""
+    """The fault that this finding steps back for.
+
+    What is certain does not step back for what is only possible, nor a fault for a note.
+    """
     for fault in base.entries[finding.fault].yields_to:
         other = faults.get(fault)
-        if other and not (finding.sure == "certain" and other.sure == "possible"):
+        if other is None or (finding.sure == "certain" and other.sure == "possible"):
+            continue
+        if severity_of(other, base) != "note" or severity_of(finding, base) == "note":
             return fault
     return None
 

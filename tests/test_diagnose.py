@@ -58,6 +58,12 @@ def test_what_steps_back_is_told() -> None:
     assert [(item.finding.fault, item.yields_to) for item in diagnoses.set_aside] == [("the-noise", "the-cause")]
 
 
+def test_a_fault_does_not_step_back_for_a_note() -> None:
+    note = replace(finding("the-cause"), severity="note")
+    assert ("the-noise", "cause") in faults(finding("the-noise", "likely"), note)
+    assert ("the-noise", "cause") not in faults(replace(finding("the-noise", "likely"), severity="note"), note)
+
+
 def test_severity_then_sureness_then_breadth_then_the_first_line() -> None:
     assert faults(finding("a-warning", line=1), finding("another-error", "possible", line=9))[0][0] == "another-error"
     assert faults(finding("another-error", "likely", line=1), finding("the-symptom", line=9))[0][0] == "the-symptom"
