@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from doctor.errors import UsageError
-from doctor.knowledge import ID, Base, Entry, fill, load
+from doctor.knowledge import ID, Base, Entry, EntryError, fill, load
 from doctor.logs import run_examples
-from doctor.match import patterns_of
+from doctor.match import check_patterns, patterns_of
 from doctor.search import search
 from doctor.verbs import options as shared
 
@@ -140,6 +140,9 @@ def _test(options: argparse.Namespace) -> int:
             raise UsageError(f"knowledge test {folder}: no such folder")
     base = load([*options.knowledge, *folders])
     tested = _identities(base, folders)
+    if unusable := [row for one in tested for row in _unusable(base.entries[one])]:
+        shared.write("\n".join([*base.errors, *unusable]) + "\n", options)
+        return 1
     failures = [
         *base.errors,
         *(row for one in tested for row in unknown_checks(base.entries[one])),
@@ -149,6 +152,15 @@ def _test(options: argparse.Namespace) -> int:
     rows = [*failures, f"{count} examples, {len(failures)} failed"]
     shared.write("\n".join(rows) + "\n", options)
     return 1 if failures else 0
+
+
+def _unusable(entry: Entry) -> list[str]:
+    """Why the patterns of an entry of ours cannot be used; those of other folders were tried when they were read."""
+    try:
+        check_patterns(entry)
+    except EntryError as error:
+        return [str(error)]
+    return []
 
 
 def _identities(base: Base, folders: Sequence[Path]) -> list[str]:
