@@ -98,7 +98,8 @@ _worker: Worker | None = None
 def _begin(order: Order) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    _worker = Worker(order)
+    if _worker is None:  # not forked
+        _worker = Worker(order)
 
 
 def _work(batch: Sequence[Ticket]) -> list[Answer]:
@@ -114,7 +115,12 @@ def answers(tickets: Iterable[Ticket], order: Order, jobs: int) -> Iterator[Answ
     if jobs <= 1 or not second:
         yield from map(Worker(order), (ticket for batch in (first, second, *batches) for ticket in batch))
         return
-    yield from _Pool(order, jobs).map(_again((first, second), batches))
+    global _worker
+    _worker = Worker(order)  # forked processes share it; what is wrong with it fails here, once
+    try:
+        yield from _Pool(order, jobs).map(_again((first, second), batches))
+    finally:
+        _worker = None
 
 
 def _again(before: Iterable[list[Ticket]], rest: Iterator[list[Ticket]]) -> Iterator[list[Ticket]]:
