@@ -88,6 +88,7 @@ def test_comments_are_not_joined() -> None:
         "$(error CUDA_HOME is not set. Please set CUDA_HOME)",
         "    RuntimeError: If no CUDA device is visible, or if more than one device is",
         '  require.ErrorContains(t, err, "ClusterPolicy and GPUCluster cannot co-exist")',
+        "# Executing any of these lines will result in Cannot re-initialize CUDA in forked subprocess",
         "# they fail with hipErrorInvalidKernelFile on some of the nodes",
         "- Surface NVML errors when MIG device placement cannot be determined (#1899)",
     ],
