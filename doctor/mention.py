@@ -43,7 +43,7 @@ MENTION = (
     # comments of a shell script, what it looks for, what it assigns
     r"|^#[A-Za-z]|^\s*#\s{2,}\S|^#{1,6} [^\[\"`]*[\"`][^\"`]{8,}[\"`]|^\s*\*\s{3,}\S|^\s*#\s?[\"'`]"
     r"|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
-    r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:(?:fail|crash|die|error|exit) with|result in|cause|raise|throw|trigger)\b"
+    r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:(?:fail|crash|die|error|exit) with|result in|raise|throw)\b"
     r"|^\s*[-*•] ``?[^`]{3,90}``? ?(?:[:–—-] |indicates |means )|^#{2,6} \d+[.)] "
     r"|\(#\d{2,6}\)\.?\s*$|\.so\.[XYN]\b|<\.\.\.>/"
     r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
