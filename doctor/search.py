@@ -29,7 +29,8 @@ def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
         score = _by_words(words, entry)
         if score:
             scores[entry.id] = scores.get(entry.id, 0) + score
-    ranked = sorted(scores, key=lambda identity: (-scores[identity], identity))
+    # Where the words fit both vendors, NVIDIA's is asked for more often.
+    ranked = sorted(scores, key=lambda identity: (-scores[identity], identity.startswith("amd-"), identity))
     return [base.entries[identity] for identity in ranked]
 
 
@@ -72,6 +73,7 @@ def _by_words(words: list[str], entry: Entry) -> float:
     for word in words:
         best = max(
             10.0 if word == entry.id else 0,
+            6.0 if "-" in word and f"-{word}-" in f"-{entry.id}-" else 0,
             5.0 if word in identity else 0,
             4.0 if _has(title, word) else 0,
             4.0 if _has(named, word) else 0,

@@ -47,6 +47,19 @@ def test_the_entry_that_is_meant_is_among_the_first_two(text: str, first: str) -
     assert first in [entry.id for entry in search(text, shipped(), PATTERNS)[:2]]
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("error 209", "cuda-no-kernel-image"),
+        ("out of memory", "cuda-out-of-memory"),
+        ("hip error 209", "amd-no-kernel-image"),
+        ("no-cgroups", "nvidia-no-cgroups-set"),
+    ],
+)
+def test_what_is_asked_for_most_comes_first(text: str, first: str) -> None:
+    assert search(text, shipped(), PATTERNS)[0].id == first
+
+
 @pytest.mark.parametrize("text", ["gibberish nobody wrote", "", "   "])
 def test_nothing_known(text: str) -> None:
     assert search(text, shipped(), PATTERNS) == []
