@@ -45,6 +45,7 @@ MENTION = (
     r"|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
     r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:(?:fail|crash|die|error|exit) with|result in|raise|throw)\b"
     r"|^\s*[-*•] ``?[^`]{3,90}``? ?(?:[:–—-] |indicates |means )|^#{2,6} \d+[.)] "
+    r"|^[+-]\s*(?:#\s?define |(?:set|if) ?\()"
     r"|\(#\d{2,6}\)\.?\s*$|\.so\.[XYN]\b|<\.\.\.>/"
     r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
     r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
@@ -148,6 +149,7 @@ COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
 CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
 # What stands around the pasted pieces of a manual: sentences that tell the reader what to do, headings, directives.
+DIFFERING = ("+", "-", " ", "@@ -", "diff --git ", "index ")
 FENCES, INDENTED = ("```", "~~~"), ("   ", "\t", ">")
 WORDS = r"^(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]*(?: |$))+$"
 SENTENCE = r"(?:^|\s)(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]* +){5}"
@@ -218,7 +220,7 @@ def is_source(text: str) -> bool:
     A share of code-shaped lines that no log reaches, and next to no line that only logs have.
     """
     lines = [line for line in text.split("\n") if line.strip()][:LINES]
-    if _is_document(lines) or _is_manual(lines):
+    if _is_document(lines) or _is_manual(lines) or _is_diff(lines):
         return True
     if _logged(lines) > LOG_SHARE * len(lines):
         return False
@@ -255,6 +257,13 @@ def _is_document(lines: Sequence[str]) -> bool:
     wordy = sum(bool(_re2(WORDY).search(line)) for line in lines)
     reported = sum(bool(_re2(REPORT).search(line)) for line in lines)
     return wordy * 10 >= len(lines) and reported * 3 <= headings
+
+
+def _is_diff(lines: Sequence[str]) -> bool:
+    """Whether it is mostly a unified diff: a hunk's head, and lines that are kept, added or taken away."""
+    if not any(line.startswith("@@ -") for line in lines):
+        return False
+    return sum(line.startswith(DIFFERING) for line in lines) * 10 >= len(lines) * 7
 
 
 def _is_manual(lines: Sequence[str]) -> bool:

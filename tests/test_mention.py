@@ -165,3 +165,9 @@ def test_more_statements_are_mentions(line: str) -> None:
 )
 def test_records_are_no_statements(line: str) -> None:
     assert not is_mention(line)
+
+
+def test_a_diff_is_no_log() -> None:
+    hunk = '@@ -1,3 +1,3 @@\n try:\n-    die("CUDA error: out of memory")\n+    die("CUDA error: out of memory on %d" % n)\n'
+    assert is_source("--- a/x.py\n+++ b/x.py\n" + hunk)
+    assert not is_source("RuntimeError: CUDA error: out of memory\n" * 4 + hunk)
