@@ -26,11 +26,11 @@ MOST = 40
 COMMON = frozenset(
     {
         "amdgpu", "available", "build", "built", "client", "container", "containers", "cuda", "cudnn", "default",
-        "detected", "device", "devices", "docker", "driver", "enabled", "engine", "found", "gpu", "gpus", "image",
-        "install", "installed", "kernel", "launch", "library", "loaded", "loading", "memory", "model", "module",
-        "node", "nodes", "not", "nvidia", "package", "python", "pytorch", "rocm", "running", "runtime", "server",
-        "service", "status", "support", "supported", "system", "tensorflow", "tensors", "torch", "torch.", "using",
-        "version", "warning",
+        "detected", "device", "devices", "docker", "driver", "enabled", "engine", "failed", "failure", "found", "gpu",
+        "gpus", "image", "install", "installed", "kernel", "launch", "library", "loaded", "loading", "memory", "model",
+        "module", "node", "nodes", "not", "nvidia", "package", "python", "pytorch", "rocm", "running", "runtime",
+        "server", "service", "status", "support", "supported", "system", "tensorflow", "tensors", "torch", "torch.",
+        "using", "version", "warning",
     }
 )
 # fmt: on
