@@ -25,7 +25,8 @@ TOLD = {
     "vendor": "this machine's GPUs are of {}",
     "gpu": "the GPU is {} than all that the program has code for",
     "copy": "the library is {} in the image",
-    "memory": "by PyTorch's own account the missing memory is {}",
+    "memory": "by the program's own account the missing memory is {}",
+    "symbol": "the function is one of {}",
 }
 """Circumstances that decide between causes, in words. Engine and distribution only say which commands are right."""
 THINGS = ("library", "symbol", "arch", "xid")
@@ -219,7 +220,7 @@ class _Place:
 
 def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
     """The circumstances, with those that the finding itself tells."""
-    told = {"gpu": "gpu_age", "copy": "copy", "memory": "memory"}
+    told = {"gpu": "gpu_age", "copy": "copy", "memory": "memory", "symbol": "symbol_of"}
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}
 

@@ -19,6 +19,8 @@ def derive(finding: Finding) -> Finding:
         values.update(age_of(arch, finding.values.get("supported", "")))
     if offered := finding.values.get("cuda_driver"):
         values.update(of_driver(offered))
+    if symbol := finding.values.get("symbol"):
+        values.update(of_symbol(symbol))
     if size := finding.values.get("size"):
         values.update(of_memory(size, finding.values))
     named = {"library": library} if library else {}
@@ -93,6 +95,15 @@ def of_driver(offered: str) -> dict[str, str]:
     major, minor = int(found[1]), int(found[2] or found[3])
     index = {11: "cu118", 12: "cu128" if minor >= 8 else "cu126", 13: "cu130"}.get(major, "")
     return {"cuda_offered": f"{major}.{minor}", **({"torch_index": index} if index else {})}
+
+
+def of_symbol(symbol: str) -> dict[str, str]:
+    """Whose function a symbol names, where its name tells: torch's C++ name spaces, or a CUDA library's prefix."""
+    if re.match(r"_Z(?:T[IVS])?NK?(?:3c10|2at|5torch)", symbol) or symbol.startswith(("c10::", "at::", "torch::")):
+        return {"symbol_of": "torch"}
+    if re.match(r"_{0,2}(?:nvJitLink|cublas|cudnn|nccl|cusparse|cusolver|cufft|nvrtc)", symbol):
+        return {"symbol_of": "a CUDA library"}
+    return {}
 
 
 def of_memory(size: str, values: dict[str, str]) -> dict[str, str]:

@@ -63,7 +63,8 @@ where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboo
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
 distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older (than all
 that the program has code for); copy: absent, elsewhere (of a library, in the image);
-memory: in pieces, with other processes (what was lacking, by PyTorch's account).
+memory: in pieces, with other processes (what was lacking, by the program's account); symbol: torch, a CUDA library
+(whose function is undefined).
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
 failed: found speaks for it, passed says nothing. Likely comes first in the report, ruled out last, with what was seen.

@@ -76,6 +76,8 @@ OLD = (
          "another process uses the GPU", "free the memory"),
         (MODERN.format("", "23.00 GiB", "20.00 MiB"), None, "ask for less"),
         (OLD.format("8.40 GiB"), None, "ask for less"),
+        ("ValueError: Free memory on device cuda:0 (54.34/79.18 GiB) on startup is less than desired GPU memory "
+         "utilization (0.92, 72.84 GiB).", "another process uses the GPU", "free the memory"),
     ],
 )  # fmt: skip
 def test_pytorchs_account_decides_why_memory_was_lacking(said: str, likely: str | None, fix: str) -> None:
@@ -84,3 +86,20 @@ def test_pytorchs_account_decides_why_memory_was_lacking(said: str, likely: str 
     assert first.finding.fault == "cuda-out-of-memory"
     assert [one.cause.title for one in first.causes if one.state == "likely"] == ([likely] if likely else [])
     assert first.fixes[0].title.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "likely"),
+    [
+        ("_ZN3c106detail23torchInternalAssertFailEPKcS2_jS2_", "the extension was built for another torch"),
+        ("_ZNK2at6Tensor4sizeEl", "the extension was built for another torch"),
+        ("__nvJitLinkComplete_12_4", "an older CUDA library comes first on the search path"),
+        ("cublasLtGetStatusString", "an older CUDA library comes first on the search path"),
+        ("_ZNSt7__cxx1112basic_stringIcE", None),
+    ],
+)
+def test_an_undefined_symbol_tells_whose_it_is(symbol: str, likely: str | None) -> None:
+    first = diagnose_log(f"ImportError: /app/ext.so: undefined symbol: {symbol}").first
+    assert first is not None
+    assert first.finding.fault == "lib-undefined-symbol"
+    assert [one.cause.title for one in first.causes if one.state == "likely"] == ([likely] if likely else [])
