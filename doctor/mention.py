@@ -22,7 +22,7 @@ MENTION = (
     r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
-    r"|(?:[;&|]|\b(?:do|then|else))\s+(?:echo|fail|die|err|warn|throw)[ (]"
+    r"|(?:[;&|]|\b(?:do|then|else))\s+(?:echo|fail|die|err|warn|throw)(?: +[\"'$\w-]|\()"
     r"|^\s*(?:\+ )?(?:\w+::)?(?:echo|print_\w+|die|fail|warn|err|log) +(?:-?\w+ +)*[\"']"
     r"|^\s*[\w.]+: *(?:[\"'][^\"']+[\"'],|(?:fmt\.Errorf|errors\.New)\(.*)\s*$"
     r"|^\s*(?:[-*>] )?If [^`\"]*[`\"][^`\"]+[`\"]"
@@ -36,8 +36,9 @@ MENTION = (
     # tables, headings and lists of errors in a manual
     r"|^\s*\|[^|]*`[^`]+`[^|]*\|[^|]+\|?\s*$|^[^|]+\|\s*$"
     r"|^#{2,6} .*(?:[\"'`]|(?i:errors?|fails?|issue|problem)):?\s*$"
+    r"|^\s*(?:[-*+] |\d+\. )\*\*[\"'`]|^\s*\*\*[\"'`][^*]*\*\*\s*\S"
     r"|^\s*(?:[-*+] |\d+\. )?\*\*"
-    r"(?:[\"'`]|(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger)\b|问题|問題|症状|原因|解决)"
+    r"(?:(?:Symptoms?|Cause|Fix|Solution|Signature|Trigger)\b|问题|問題|症状|原因|解决)"
     r"|^\s*(?:[-*] )?Should (?:show|fail|print|return|log)\b"
     r"|(?i:\bcommon (?:causes?|errors?|issues?) (?:is|are|of|for)\b)"
     # comments of a shell script, what it looks for, what it assigns

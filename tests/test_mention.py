@@ -147,6 +147,9 @@ def test_a_log_of_json_objects_is_no_source() -> None:
         'Basic.Stats.DiskFullIn="Disk full in (approx.)"',
         "- ``rocblas_status == rocblas_status_memory_error`` : indicates there is not sufficient device memory",
         "**问题**：`AssertionError: Torch not compiled with CUDA enabled`",
+        "**`CUDA error: out of memory`** lower the batch size",
+        "1. **`CUDA error: out of memory`**",
+        'docker info || err "Cannot connect to the Docker daemon"',
     ],
 )
 def test_more_statements_are_mentions(line: str) -> None:
@@ -161,6 +164,8 @@ def test_more_statements_are_mentions(line: str) -> None:
         '                "OOMKilled": true,',
         "OSError: libcudart.so.12: cannot open shared object file: No such file or directory",
         "RuntimeError('CUDA error: out of memory')",
+        "**```Error: stat nvidia.com/gpu=all: no such file or directory```**",
+        "Check failed: err == cudaSuccess || err == cudaErrorInvalidValue Unexpected CUDA error: unknown error",
     ],
 )
 def test_records_are_no_statements(line: str) -> None:
