@@ -15,8 +15,11 @@ from doctor.engine import judge
 from doctor.knowledge import Base
 from doctor.match import Patterns
 from doctor.redact import Redactor
+from doctor.render.appearance import Appearance
+from doctor.render.text import report_text
 from doctor.report import Report, to_json
 from doctor.snapshot import Snapshot, dump, loads, without_identities
+from doctor.tui.blocks import wrong
 from tests.machines import amd_faults, engine_faults, healthy, kubernetes_faults, nvidia_faults  # noqa: F401
 from tests.machines.build import CASES, Case
 from tests.machines.healthy import healthy_container_on_nvidia
@@ -181,3 +184,11 @@ def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
     }
     assert next(iter(decided)).startswith("CUDA_VISIBLE" if requests else "the container"), "the likeliest first"
     assert item.fixes[0].title.startswith("take the wrong" if requests else "give the container"), "and its fix"
+    told = report_text(report, Appearance(color=False, unicode=True, width=100, verbose=True))
+    shown = "\n".join("".join(piece for piece, _ in row) for block in wrong(item, report) for row in block.rows(90))
+    for title, (state, _) in decided.items():
+        words = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}[state]
+        assert f"{words}: {title}" in told
+        assert f"{words}: {title}" in shown
+    assert ("Seen: NVIDIA GPUs are requested" in told) == requests
+    assert ("Seen: NVIDIA GPUs are requested" in shown) == requests
