@@ -90,6 +90,9 @@ def test_other_encodings_are_read(content: bytes, tmp_path: Path) -> None:
         (gzip.compress(KERNEL.encode() * 900)[:50], "the gzip data ends early"), (b"\x1f\x8b" + b"?" * 60, "damaged gzip"),
         (b"PK\x03\x04" + b"?" * 200, "zip archive"), (b'{"readings": {}, "format": 9}', "is a snapshot of format 9"),
     ],
+    # Named: gzip's bytes hold the time, and two workers must call a test the same.
+    ids=["empty", "blank", "zeros", "picture", "ELF", "PDF", "binary", "gzip cut off", "gzip damaged", "zip damaged",
+         "snapshot of another format"],
 )  # fmt: skip
 def test_what_is_no_text_says_why_in_one_line(content: bytes, told: str, tmp_path: Path) -> None:
     report = one(tmp_path / "a.log", content)
