@@ -12,10 +12,12 @@ MENTION = (
     r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,30}\("
-    r"|(?://|/\*|\* (?:@|[A-CE-Z]\w*(?:[^\w:]|$|[^rn\W]:)|D[a-df-z])|<!--)"
+    r"|(?://|/\*|<!--)"
     r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if \(.*[{)]$|if (?:!|\[)"
     r"|(?:if|elif|else|for|while|def|class|with)\b.*:\s+#)"
+    # a comment's next line is indented; the item of a list is not
+    r"|^[\s+-]+\* (?:@|[A-CE-Z]\w*(?:[^\w:]|$|[^rn\W]:)|D[a-df-z])"
     r"|\bin (?:str\()?(?:e|ex|exc|err|error|exception|msg|message|line|text|stderr|stdout|output|out)(?:[.\[):]|$)"
     r"|(?:^\s*|, )(?:reason|match)=[rf]?[\"'][^\"']*[\"'][,)]"
     r"|^\s*(?:Expect|Skip|By|It)\(|\[\]string\{|^\s*[\"'].*[\"'] \\$|^\s*\), [rf]?[\"']"

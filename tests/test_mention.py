@@ -166,6 +166,7 @@ def test_more_statements_are_mentions(line: str) -> None:
         "RuntimeError('CUDA error: out of memory')",
         "**```Error: stat nvidia.com/gpu=all: no such file or directory```**",
         "Check failed: err == cudaSuccess || err == cudaErrorInvalidValue Unexpected CUDA error: unknown error",
+        "* Failed to initialize NVML: Unknown Error",
         "* RuntimeError: cuda runtime error (35) : CUDA driver version is insufficient for CUDA runtime version",
     ],
 )
