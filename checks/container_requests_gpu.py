@@ -5,7 +5,7 @@ link it do not start, those that load it later find no driver or one of version 
 NVIDIA's images set, does nothing.
 """
 
-from doctor.check import NotApplicable, Verdict, check
+from doctor.check import NotApplicable, Verdict, check, said_in
 from doctor.facts import ContainerFacts, EngineFacts, Unknown
 from doctor.finding import Evidence, Finding, Sureness
 
@@ -31,7 +31,7 @@ def container_requests_gpu(container: ContainerFacts, engine: EngineFacts | Unkn
         return NotApplicable("device nodes are passed by hand")
     if engine and engine.default_runtime.startswith("nvidia"):
         return "the engine's default runtime gives NVIDIA GPUs"
-    evidence = tuple(_said(container))
+    evidence = said_in(container, NO_DRIVER)
     visible = container.environment.get("NVIDIA_VISIBLE_DEVICES")
     if not evidence and visible in (None, "", "void", "none"):
         return NotApplicable("neither the container's log nor its environment asks for NVIDIA GPUs")
@@ -41,11 +41,3 @@ def container_requests_gpu(container: ContainerFacts, engine: EngineFacts | Unkn
     asked = Evidence("engine", place, configured, says="nothing gives it the GPU")
     sure: Sureness = "certain" if evidence else "likely"
     return Finding("nvidia-gpu-not-requested", (asked, *evidence), sure=sure, subject=container.name)
-
-
-def _said(container: ContainerFacts) -> list[Evidence]:
-    """The first line of the log in which a program misses the driver."""
-    for number, line in enumerate(container.log.splitlines(), 1):
-        if any(words in line for words in NO_DRIVER):
-            return [Evidence("log", f"log of {container.name}", line[:300], number)]
-    return []

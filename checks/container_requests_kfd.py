@@ -4,7 +4,7 @@ ROCm reaches a GPU through /dev/kfd and the render nodes alone; an image cannot 
 https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html
 """
 
-from doctor.check import NotApplicable, Verdict, check
+from doctor.check import NotApplicable, Verdict, check, said_in
 from doctor.facts import ContainerFacts, ImageFacts
 from doctor.finding import Evidence, Finding, Sureness
 
@@ -22,7 +22,7 @@ def container_requests_kfd(container: ContainerFacts, image: ImageFacts) -> Verd
     stack, sign = image.stack
     if stack != "rocm":
         return NotApplicable("its image is not known to be one for ROCm")
-    said = tuple(_said(container))
+    said = said_in(container, NO_GPU)
     if not said and container.exit_code == 0:
         return NotApplicable("nothing shows that it needed one: it ended well, or runs")
     asked = Evidence(
@@ -30,11 +30,3 @@ def container_requests_kfd(container: ContainerFacts, image: ImageFacts) -> Verd
     )
     sure: Sureness = "certain" if said else "likely"
     return Finding("amd-kfd-missing", (asked, *said), {"path": "/dev/kfd"}, sure, subject=container.name)
-
-
-def _said(container: ContainerFacts) -> list[Evidence]:
-    """The first line of the log in which a program misses the GPU."""
-    for number, line in enumerate(container.log.splitlines(), 1):
-        if any(words in line for words in NO_GPU):
-            return [Evidence("log", f"log of {container.name}", line[:300], number)]
-    return []

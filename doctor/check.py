@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from doctor.facts import Facts, Unknown, lookup
-from doctor.finding import Finding, Outcome
+from doctor.facts import ContainerFacts, Facts, Unknown, lookup
+from doctor.finding import Evidence, Finding, Outcome
 from doctor.knowledge import Entry
 
 
@@ -54,6 +54,14 @@ def check(
         return run
 
     return declare
+
+
+def said_in(container: ContainerFacts, words: Sequence[str]) -> tuple[Evidence, ...]:
+    """The first line of the container's log that holds one of these words; nothing where none does."""
+    for number, line in enumerate(container.log.splitlines(), 1):
+        if any(one in line for one in words):
+            return (Evidence("log", f"log of {container.name}", line[:300], number),)
+    return ()
 
 
 def unknown_checks(entry: Entry) -> list[str]:
