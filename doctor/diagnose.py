@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from doctor.finding import SEVERITIES, SURENESS, Finding, Outcome, Severity
-from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, filled_cause, filled_fix
+from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, filled
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
@@ -227,7 +227,7 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
 
 def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
     values = finding.values
-    suspects = [Suspect(filled_cause(cause, values), *place.weigh(cause)) for cause in entry.causes]
+    suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in entry.causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
     seems = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
     fixes.sort(key=lambda fix: (STATES.index(place.weigh(fix)[0]), not holds(fix, seems)))
@@ -240,7 +240,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
         title=fill(entry.title, values),
         explanation=fill(entry.text, values),
         causes=tuple(sorted(suspects, key=lambda suspect: STATES.index(suspect.state))),
-        fixes=tuple(filled_fix(fix, values) for fix in fixes),
+        fixes=tuple(filled(fix, values) for fix in fixes),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import tomli
 
@@ -107,6 +107,9 @@ class Cause:
     """Checks that find it."""
 
 
+Part = TypeVar("Part", Cause, Fix)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     address: str
@@ -177,26 +180,12 @@ def fill(template: str, values: dict[str, str]) -> str:
     return BLANK.sub(value, template)
 
 
-def filled_cause(cause: Cause, values: dict[str, str]) -> Cause:
-    """The cause with its title, text and commands filled in."""
-    return replace(
-        cause,
-        title=fill(cause.title, values),
-        text=fill(cause.text, values),
-        commands=tuple(fill(command, values) for command in cause.commands),
-    )
-
-
-def filled_fix(fix: Fix, values: dict[str, str]) -> Fix:
-    """The fix with its title, text and commands filled in."""
-    return replace(
-        fix,
-        title=fill(fix.title, values),
-        text=fill(fix.text, values),
-        commands=tuple(fill(command, values) for command in fix.commands),
-        verify=tuple(fill(command, values) for command in fix.verify),
-        undo=tuple(fill(command, values) for command in fix.undo),
-    )
+def filled(part: Part, values: dict[str, str]) -> Part:
+    """The cause or fix with its title, text and commands filled in."""
+    fences = ("commands", "verify", "undo") if isinstance(part, Fix) else ("commands",)
+    changes: dict[str, Any] = {name: fill(getattr(part, name), values) for name in ("title", "text")}
+    changes |= {name: tuple(fill(command, values) for command in getattr(part, name)) for name in fences}
+    return replace(part, **changes)
 
 
 @dataclass(slots=True)
@@ -442,16 +431,9 @@ def _prose(lines: Iterable[tuple[int, str]]) -> str:
 def _cause(title: str, section: _Section, file: str) -> Cause:
     fences, prose = _fences(section)
     head = next(((at, line) for at, line in prose if line.strip()), (section.at, ""))
-    if not DECIDED.match(head[1]):
-        return Cause(title, _prose(prose), tuple(fence.text for fence in fences))
-    labels = _labels(head[1], head[0], file, (*DECIDING, *CIRCUMSTANCES))
-    return Cause(
-        title,
-        _prose(line for line in prose if line != head),
-        tuple(fence.text for fence in fences),
-        decided_by=Deciding(*(_listed(labels.pop(name, "")) for name in DECIDING)),
-        when={name: _listed(values) for name, values in labels.items()},
-    )
+    labels = _labels(head[1], head[0], file, (*DECIDING, *CIRCUMSTANCES)) if DECIDED.match(head[1]) else {}
+    said = [line for line in prose if not labels or line != head]
+    return Cause(title, _prose(said), tuple(fence.text for fence in fences), *_decided(labels))
 
 
 def _fix(title: str, section: _Section, file: str) -> Fix:
@@ -462,6 +444,7 @@ def _fix(title: str, section: _Section, file: str) -> Fix:
     if where not in WHERE or risk not in RISKS:
         labels_wanted = f"`where: {'|'.join(WHERE)} · risk: {'|'.join(RISKS)}`"
         raise EntryError(f"{file}:{head[0]}: expected {labels_wanted} under the title of the fix")
+    when, decided_by = _decided(labels)
     commands = [f for f in fences if not f.after.lower().startswith(("verify:", "undo:"))]
     if not commands:
         raise EntryError(f"{file}:{section.at}: the fix {title!r} has no fenced command")
@@ -474,10 +457,17 @@ def _fix(title: str, section: _Section, file: str) -> Fix:
         verify=tuple(f.text for f in fences if f.after.lower().startswith("verify:")),
         undo=tuple(f.text for f in fences if f.after.lower().startswith("undo:")),
         text=_prose(said),
-        decided_by=Deciding(*(_listed(labels.pop(name, "")) for name in DECIDING)),
-        when={name: _listed(values) for name, values in labels.items()},
+        when=when,
+        decided_by=decided_by,
         language=commands[0].info or "sh",
     )
+
+
+def _decided(labels: dict[str, str]) -> tuple[dict[str, tuple[str, ...]], Deciding]:
+    """The circumstances, and the checks, that labels name."""
+    listed = {name: _listed(values) for name, values in labels.items()}
+    decided_by = Deciding(*(listed.pop(name, ()) for name in DECIDING))
+    return listed, decided_by
 
 
 def _listed(names: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from doctor.knowledge import Entry, fill
+from doctor.knowledge import Entry, fill, filled
 from doctor.text import plain
+from doctor.words import SUSPECT_WORDS
 
 
 def entry_text(entry: Entry) -> str:
@@ -18,18 +19,18 @@ def entry_text(entry: Entry) -> str:
         fill(entry.text, {}),
         "",
     ]
-    for cause in entry.causes:
-        rows += [f"It may be: {fill(cause.title, {})}", fill(cause.text, {})]
-        rows += [_indented(fill(command, {})) for command in cause.commands]
+    for cause in (filled(cause, {}) for cause in entry.causes):
+        rows += [f"{SUSPECT_WORDS['open']}: {cause.title}", cause.text]
+        rows += [_indented(command) for command in cause.commands]
         rows.append("")
-    for fix in entry.fixes:
+    for fix in (filled(fix, {}) for fix in entry.fixes):
         holds = "".join(f" · {name}: {', '.join(values)}" for name, values in fix.when.items())
-        rows.append(f"Fix: {fill(fix.title, {})}   [{fix.where} · risk: {fix.risk}{holds}]")
-        rows += [fill(fix.text, {})] if fix.text else []
-        rows += [_indented(fill(command, {})) for command in fix.commands]
+        rows.append(f"Fix: {fix.title}   [{fix.where} · risk: {fix.risk}{holds}]")
+        rows += [fix.text] if fix.text else []
+        rows += [_indented(command) for command in fix.commands]
         for label, commands in (("Verify:", fix.verify), ("Undo:", fix.undo)):
             if commands:
-                rows += [label, *(_indented(fill(command, {})) for command in commands)]
+                rows += [label, *(_indented(command) for command in commands)]
         rows.append("")
     if entry.ask:
         rows += ["Ask for the output of:", *(_indented(fill(command, {})) for command in entry.ask), ""]

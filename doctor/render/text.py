@@ -11,11 +11,10 @@ from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
 from doctor.report import Corrected, Report
 from doctor.text import plain
+from doctor.words import SURE_WORDS, SUSPECT_WORDS
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
-SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
-SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 
 
 def report_text(report: Report, look: Appearance) -> str:

@@ -15,6 +15,7 @@ from doctor.text import plain
 from doctor.tui.literal import clean, cut_middle, wrap, wrap_prose
 from doctor.tui.rows import Cards, Row
 from doctor.tui.signs import SIGNS
+from doctor.words import SURE_WORDS, SUSPECT_WORDS
 
 if TYPE_CHECKING:
     from doctor.diagnose import Diagnosis, SetAside, Suspect
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from doctor.knowledge import Cause, Entry, Fix
     from doctor.report import Corrected, Report
 
-SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
-SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 GRAVITY = {"error": "blocking", "warning": "degraded", "note": "notice"}
 EVIDENCE_LINES = 6
 
@@ -276,7 +275,7 @@ def sources(entry: Entry) -> Iterator[Block]:
 
 def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     """An entry of the knowledge base, to read."""
-    from doctor.knowledge import fill, filled_cause, filled_fix
+    from doctor.knowledge import fill, filled
 
     yield title(fill(entry.title, {}))
     count = len(entry.matchers)
@@ -286,12 +285,12 @@ def entry_blocks(entry: Entry, examples: bool = False) -> Iterator[Block]:
     yield prose(fill(entry.text, {}))
     for cause in entry.causes:
         yield gap()
-        blank = filled_cause(cause, {})
+        blank = filled(cause, {})
         yield title(f"{SUSPECT_WORDS['open']}: {blank.title}")
         yield from _told(blank)
     for number, fix in enumerate(entry.fixes, 1):
         yield gap()
-        yield from fix_blocks(filled_fix(fix, {}), number, len(entry.fixes))
+        yield from fix_blocks(filled(fix, {}), number, len(entry.fixes))
     if entry.ask:
         yield gap()
         yield title("Ask for the output of")

@@ -22,7 +22,7 @@ from textual.widgets import Static, TextArea
 from doctor.diagnose import Diagnosis
 from doctor.errors import UsageError
 from doctor.report import Report
-from doctor.tui.blocks import SURE_WORDS, Block, cards, command, gap, note, prose, quote, title
+from doctor.tui.blocks import Block, cards, command, gap, note, prose, quote, title
 from doctor.tui.jobs import JobFailed, Post
 from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
 from doctor.tui.rows import Lines, Row, Rows
@@ -41,6 +41,7 @@ from doctor.tui.tickets import (
     read,
     save_states,
 )
+from doctor.words import SURE_WORDS
 
 BATCH_SECONDS = 0.2
 ALSO_CELLS = 16
