@@ -16,7 +16,7 @@ COMMANDED = frozenset((
     "required", "folder", "arch", "target", "compute_capability", "pci", "container", "image", "service", "device",
     "module",
 ))  # fmt: skip
-ACTIVE = re.compile(r"[`;|\n]|\$\(|\$\{|&&|[<>] *[/&(]")
+ACTIVE = re.compile(r"^-|[`;|\n]|\$\(|\$\{|&&|[<>] *[/&(]")
 
 Role = Literal["cause", "consequence", "also"]
 State = Literal["likely", "open", "ruled out"]

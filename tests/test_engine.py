@@ -165,7 +165,8 @@ def test_what_of_the_machine_was_not_examined_is_told(base: Base, patterns: Patt
 
 
 @pytest.mark.parametrize(
-    "name", ["libx.so.1;reboot", "lib$(reboot).so.1", "lib`reboot`.so", "libx.so.1 | reboot", "libx.so\nreboot"]
+    "name",
+    ["libx.so.1;reboot", "lib$(reboot).so.1", "lib`reboot`.so", "libx.so.1 | reboot", "libx.so\nreboot", "--reboot"],
 )
 def test_no_command_carries_what_a_shell_would_act_on(name: str, base: Base) -> None:
     """Names come from logs and images that anybody can have made; commands are copied and run."""
