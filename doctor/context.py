@@ -35,7 +35,7 @@ https://github.com/pytorch/pytorch/blob/main/c10/cuda/CUDACachingAllocator.cpp""
 PLACES = {
     r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),
     r"\bpodman (?:run|start)\b|/containers/storage/overlay": ("engine", "podman"),
-    r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, )": ("cluster", "kubernetes"),
+    r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
     r"\d-generic\b": ("distro", "ubuntu"),
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),
