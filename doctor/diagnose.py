@@ -25,6 +25,7 @@ TOLD = {
     "vendor": "this machine's GPUs are of {}",
     "gpu": "the GPU is {} than all that the program has code for",
     "copy": "the library is {} in the image",
+    "loaded": "the copy that was loaded is {}",
     "memory": "by the program's own account the missing memory is {}",
     "symbol": "the function is one of {}",
 }
@@ -220,7 +221,7 @@ class _Place:
 
 def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
     """The circumstances, with those that the finding itself tells."""
-    told = {"gpu": "gpu_age", "copy": "copy", "memory": "memory", "symbol": "symbol_of"}
+    told = {"gpu": "gpu_age", "copy": "copy", "loaded": "loaded", "memory": "memory", "symbol": "symbol_of"}
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}
 

@@ -7,6 +7,13 @@ from dataclasses import replace
 
 from doctor.finding import Finding
 
+TOOLKIT_IMAGES = {
+    "12.9": "nvidia/cuda:12.9.2-devel-ubuntu22.04",
+    "13.3": "nvidia/cuda:13.3.0-devel-ubuntu24.04",
+    "11.8": "nvidia/cuda:11.8.0-devel-ubuntu22.04",
+}
+"""An image with a compiler by toolkit release, the one for most GPUs first: https://hub.docker.com/r/nvidia/cuda/tags"""
+
 
 def derive(finding: Finding) -> Finding:
     """The finding with the values that follow from those it has. Only a library's short name is written out."""
@@ -14,6 +21,8 @@ def derive(finding: Finding) -> Finding:
     library = file_of(finding.values.get("library", ""))
     if library:
         values.update(of_library(library, _cuda_major(finding.values)))
+    if path := finding.values.get("path"):
+        values.update(of_path(path))
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
         values.update(age_of(arch, finding.values.get("supported", "")))
@@ -128,10 +137,41 @@ def bytes_of(size: str) -> float:
     return float(found[1]) * 1024 ** " KMGT".index(found[2] or " ") if found and found[1].count(".") < 2 else 0
 
 
+def of_path(path: str) -> dict[str, str]:
+    """Whose copy of a library was loaded, as far as its folder tells: a conda environment's or the system's."""
+    if re.search(r"conda|mamba|/envs/", path):
+        return {"loaded": "conda's"}
+    return {"loaded": "the system's"} if re.match(r"/(?:usr/)?lib(?:32|64|x32)?/", path) else {}
+
+
 def of_arch(arch: str) -> dict[str, str]:
-    """The compute capability of an sm target: sm_120 is 12.0."""
+    """The compute capability of an sm target (sm_120 is 12.0), the toolkits that know it, an image with one of them."""
     found = re.fullmatch(r"(?:sm|compute)_(\d+)(\d)[af]?", arch)
-    return {"compute_capability": f"{found.group(1)}.{found.group(2)}"} if found else {}
+    if not found:
+        return {}
+    from doctor.data.cuda import toolkits_for
+
+    capability = f"{found.group(1)}.{found.group(2)}"
+    known = toolkits_for(capability)
+    if not known:
+        return {"compute_capability": capability}
+    image = next((image for release, image in TOOLKIT_IMAGES.items() if release in known), "")
+    return {
+        "compute_capability": capability,
+        "toolkits": _span(known),
+        **({"toolkit_image": image} if image else {}),
+    }
+
+
+def _span(releases: tuple[str, ...]) -> str:
+    """Toolkit releases in words; the table of facts neither begins with the first toolkit nor ends with the last."""
+    from doctor.data import cuda_toolkits
+
+    every = cuda_toolkits()
+    first, last = releases[0], releases[-1]
+    if first == every[0].cuda:
+        return f"up to {last}"
+    return f"{first} and later" if last == every[-1].cuda else f"{first} to {last}"
 
 
 def age_of(arch: str, supported: str) -> dict[str, str]:

@@ -23,6 +23,8 @@ def package(library: str, **values: str) -> str:
         ("libnccl.so.2", {"torch": "1.13.1+cu117"}, "nvidia-nccl-cu11"),
         ("libcusparse.so.12", {"cuda": "13.0"}, "nvidia-cusparse"),
         ("libcudnn.so.9", {"cuda": "12.8"}, '"nvidia-cudnn-cu12>=9"'),
+        ("libnvrtc-builtins.so.12.1", {}, '"nvidia-cuda-nvrtc-cu12==12.1.*"'),
+        ("libcupti.so.11.7", {}, '"nvidia-cuda-cupti-cu11==11.7.*"'),
     ],
 )
 def test_the_package_is_that_of_the_cuda_release(library: str, values: dict[str, str], expected: str) -> None:
@@ -103,3 +105,37 @@ def test_an_undefined_symbol_tells_whose_it_is(symbol: str, likely: str | None) 
     assert first is not None
     assert first.finding.fault == "lib-undefined-symbol"
     assert [one.cause.title for one in first.causes if one.state == "likely"] == ([likely] if likely else [])
+
+
+@pytest.mark.parametrize(
+    ("arch", "toolkits", "image"),
+    [
+        ("sm_110a", "13.0 and later", "nvidia/cuda:13.3.0-devel-ubuntu24.04"),
+        ("sm_120", "12.8 and later", "nvidia/cuda:12.9.2-devel-ubuntu22.04"),
+        ("sm_101", "12.8 to 12.9", "nvidia/cuda:12.9.2-devel-ubuntu22.04"),
+        ("sm_37", "up to 11.8", "nvidia/cuda:11.8.0-devel-ubuntu22.04"),
+        ("sm_30", "up to 10.2", None),
+        ("sm_20", None, None),
+    ],
+)
+def test_an_image_is_named_only_if_its_toolkit_knows_the_target(arch: str, toolkits: str, image: str) -> None:
+    values = derive(Finding("cuda-toolkit-arch-unsupported", (), {"arch": arch})).values
+    assert (values.get("toolkits"), values.get("toolkit_image")) == (toolkits, image)
+
+
+CONDA, FIRST, IMAGE = (
+    "update the C++ runtime of the conda environment",
+    "put the newer copy first",
+    "use an image of a newer distribution release",
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "fixes"),
+    [("/opt/conda/lib/", [CONDA]), ("/lib/x86_64-linux-gnu/", [FIRST, IMAGE]), ("", [FIRST, CONDA, IMAGE])],
+)
+def test_a_copy_that_is_too_old_is_not_put_first(folder: str, fixes: list[str]) -> None:
+    log = f"ImportError: {folder}libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by /opt/module.so)\n"
+    first = diagnose_log(log).first
+    assert first is not None
+    assert [fix.title for fix in first.fixes] == fixes
