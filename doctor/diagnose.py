@@ -27,6 +27,7 @@ TOLD = {
     "copy": "the library is {} in the image",
     "loaded": "the copy that was loaded is {}",
     "memory": "by the program's own account the missing memory is {}",
+    "relative": "a GPU whose code this one can load is {}",
     "symbol": "the function is one of {}",
 }
 """Circumstances that decide between causes, in words. Engine and distribution only say which commands are right."""
@@ -221,7 +222,14 @@ class _Place:
 
 def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
     """The circumstances, with those that the finding itself tells."""
-    told = {"gpu": "gpu_age", "copy": "copy", "loaded": "loaded", "memory": "memory", "symbol": "symbol_of"}
+    told = {
+        "gpu": "gpu_age",
+        "copy": "copy",
+        "loaded": "loaded",
+        "memory": "memory",
+        "relative": "relative",
+        "symbol": "symbol_of",
+    }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}
 

@@ -25,6 +25,7 @@ def derive(finding: Finding) -> Finding:
         values.update(of_path(path))
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
+        values.update(of_gfx(arch))
         values.update(age_of(arch, finding.values.get("supported", "")))
     if offered := finding.values.get("cuda_driver"):
         values.update(of_driver(offered))
@@ -161,6 +162,17 @@ def of_arch(arch: str) -> dict[str, str]:
         "toolkits": _span(known),
         **({"toolkit_image": image} if image else {}),
     }
+
+
+def of_gfx(arch: str) -> dict[str, str]:
+    """The HSA_OVERRIDE_GFX_VERSION by which a gfx target loads a relative's code, or that none is known."""
+    found = re.fullmatch(r"(gfx[0-9a-f]{3,4})(?::.*)?", arch)
+    if not found:
+        return {}
+    from doctor.data import overrides
+
+    known = [row.value for row in overrides() if row.gfx == found[1] and not row.unverified]
+    return {"override": known[0], "relative": "known"} if known else {"relative": "not known"}
 
 
 def _span(releases: tuple[str, ...]) -> str:

@@ -7,7 +7,9 @@ import shlex
 import pytest
 
 from doctor import diagnose_log
+from doctor.diagnose import diagnose
 from doctor.finding import Finding
+from doctor.knowledge import Base
 from doctor.values import derive
 
 
@@ -139,3 +141,20 @@ def test_a_copy_that_is_too_old_is_not_put_first(folder: str, fixes: list[str]) 
     first = diagnose_log(log).first
     assert first is not None
     assert [fix.title for fix in first.fixes] == fixes
+
+
+@pytest.mark.parametrize(
+    ("arch", "command"),
+    [
+        ("gfx1032", "HSA_OVERRIDE_GFX_VERSION=10.3.0 <program>"),
+        ("gfx1103:xnack-", "HSA_OVERRIDE_GFX_VERSION=11.0.0 <program>"),
+        ("gfx1201", None),
+        ("gfx1151", None),
+        ("", "HSA_OVERRIDE_GFX_VERSION=<such as 10.3.0> <program>"),
+    ],
+)
+def test_an_override_is_named_only_within_a_family(arch: str, command: str | None, base: Base) -> None:
+    finding = derive(Finding("amd-no-kernel-image", (), {"arch": arch} if arch else {}))
+    (diagnosis,) = diagnose([finding], base).ranked
+    offered = [line for fix in diagnosis.fixes for line in fix.commands if "HSA_OVERRIDE" in line]
+    assert offered == ([command] if command else [])
