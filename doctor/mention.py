@@ -53,6 +53,7 @@ MENTION = (
     r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
     r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
     r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
+    r"|^\s*(?:[-*] )?[Tt]his (?:PR|MR|pull request|merge request|commit|patch) [a-z]"
     r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added
     r"|^\s*[rfbu]{0,2}[\"'].*(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"

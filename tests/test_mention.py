@@ -19,6 +19,7 @@ from doctor.mention import in_code_span, is_mention, is_source
         "b2c3d4e5 ROCm: work around Memory access fault by GPU node-1",
         "[       OK ] HipErrorTest.hipErrorNoBinaryForGpu (0 ms)",
         "tests/test_gpu.py::test_hip_out_of_memory PASSED",
+        "This PR says in the README that FP8 is only supported on GPUs with compute capability 8.9",
         '    @warn "HSA runtime is unavailable"',
         "    5: 'rocblas_status_memory_error',",
     ],
@@ -32,6 +33,7 @@ def test_mentions(line: str) -> None:
     [
         "RuntimeError: HIP error: invalid device function",
         "Unable to open /dev/kfd read-write: Permission denied",
+        "this patched build says: CUDA error: out of memory",
         "docker: Error response from daemon: unknown or invalid runtime name: amd",
         "- **Exception Message:** HIP error: invalid device function",
         "[ 5.61] amdgpu 0000:03:00.0: amdgpu: Fatal error during GPU init",
