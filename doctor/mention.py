@@ -100,7 +100,7 @@ PRINTED = (
     r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL|FATA|ERRO)\b"
     r"[:\s\[]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} error:? "
+    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )"
 )
 # The line before an error that a manual then explains.
 ADVICE = (
@@ -112,7 +112,7 @@ ADVICE = (
 # Words of somebody who tells of an own error.
 OWN = (
     r"\bI\b|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
-    r"|failed with|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
+    r"|failed with|receive[sd]?|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
     r"|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
