@@ -9,11 +9,15 @@ SIZE = r"[\d.]+ [KMGT]iB"
 VERSION = r"\d{3}\.\d{2,3}(?:\.\d{2,3})?"
 
 CONTEXT = (
-    # nvidia-smi; torch.utils.collect_env; /proc/driver/nvidia/version; dpkg -l; vLLM's collect-env
+    # nvidia-smi; torch.utils.collect_env; /proc/driver/nvidia/version; dpkg -l; dkms; vLLM's collect-env
     rf"Driver Version: ?(?P<driver>{VERSION})",
     rf"Nvidia driver version *: ?(?P<driver>{VERSION})",
     rf"NVIDIA UNIX .* Kernel Module(?: for \S+)? +(?P<driver>{VERSION})",
     rf"(?:nvidia-(?:driver|dkms|utils|kernel)|libnvidia-compute)-\S+ +(?P<driver>{VERSION})-",
+    rf"\bnvidia-\d{{3}} +(?P<driver>{VERSION})-",
+    rf"\bnvidia(?:/|, )(?P<driver>{VERSION})(?:/|,|:| for )",
+    r"\bamdgpu(?:/|, )(?P<driver>\d+\.\d+\.\d+)-\d+(?:\.[\d.]+)?(?:/|,|:| for )",
+    rf"(?i:\bnvidia[ -]drivers?(?: version)?): ?(?P<driver>{VERSION})\b",
     rf"NVRM: loading NVIDIA UNIX .* (?P<driver>{VERSION}) ",
     r"CUDA Version: ?(?P<cuda_driver>\d+\.\d+)",
     r"PyTorch version *: ?(?P<torch>\d+\.\d\S*)",

@@ -158,3 +158,21 @@ def test_an_override_is_named_only_within_a_family(arch: str, command: str | Non
     (diagnosis,) = diagnose([finding], base).ranked
     offered = [line for fix in diagnosis.fixes for line in fix.commands if "HSA_OVERRIDE" in line]
     assert offered == ([command] if command else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "driver"),
+    [
+        ("nvidia/550.54.15, 5.15.0-91-generic, x86_64: installed", "550.54.15"),
+        ("nvidia, 470.199.02, 5.15.0-91-generic, x86_64: installed", "470.199.02"),
+        ("ii  nvidia-384   384.81-0ubuntu1   amd64   NVIDIA binary driver", "384.81"),
+        ("Building initial module amdgpu/5.18.13-1538762.20.04 for 6.5.0-41-generic", "5.18.13"),
+        ("amdgpu, 5.11.32-1350682, 5.4.0-97-generic, x86_64: installed", "5.11.32"),
+        ("NVIDIA drivers: 390.116", "390.116"),
+        ("This release requires NVIDIA driver 525.60.13 or later", None),
+    ],
+)
+def test_the_drivers_version_is_read_from_what_other_tools_print(line: str, driver: str | None) -> None:
+    first = diagnose_log(f"{line}\nCUDA error: no kernel image is available for execution on the device\n").first
+    assert first is not None
+    assert first.finding.values.get("driver") == driver
