@@ -10,7 +10,7 @@ VERSION = r"\d{3}\.\d{2,3}(?:\.\d{2,3})?"
 
 CONTEXT = (
     # nvidia-smi; torch.utils.collect_env; /proc/driver/nvidia/version; dpkg -l; dkms; vLLM's collect-env
-    rf"Driver Version: ?(?P<driver>{VERSION})",
+    rf"Driver Version *: ?(?P<driver>{VERSION})",
     rf"Nvidia driver version *: ?(?P<driver>{VERSION})",
     rf"NVIDIA UNIX .* Kernel Module(?: for \S+)? +(?P<driver>{VERSION})",
     rf"(?:nvidia-(?:driver|dkms|utils|kernel)|libnvidia-compute)-\S+ +(?P<driver>{VERSION})-",
