@@ -100,7 +100,7 @@ PRINTED = (
     r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL|FATA|ERRO)\b"
     r"[:\s\[]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )"
+    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )|^E {2,}\S"
 )
 # The line before an error that a manual then explains.
 ADVICE = (

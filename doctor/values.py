@@ -26,7 +26,8 @@ def derive(finding: Finding) -> Finding:
     if arch := finding.values.get("arch"):
         values.update(of_arch(arch))
         values.update(of_gfx(arch))
-        values.update(age_of(arch, finding.values.get("supported", "")))
+    if own := finding.values.get("arch") or finding.values.get("compute_capability"):
+        values.update(age_of(own, finding.values.get("supported", "")))
     if offered := finding.values.get("cuda_driver"):
         values.update(of_driver(offered))
     if symbol := finding.values.get("symbol"):
@@ -188,10 +189,12 @@ def _span(releases: tuple[str, ...]) -> str:
 
 def age_of(arch: str, supported: str) -> dict[str, str]:
     """Whether an NVIDIA GPU is newer or older than all that a program has code for; nothing where it is neither."""
-    own = re.fullmatch(r"(?:sm|compute)_(\d+)[af]?", arch)
-    there = [int(number) for number in re.findall(r"\b(?:sm|compute)_(\d+)[af]?\b", supported)]
+    own = re.fullmatch(r"(?:(?:sm|compute)_)?(\d+)(?:\.(\d))?[af]?", arch)
+    bare = re.fullmatch(r"\d{2,3}(?:[ ,]+\d{2,3})*", supported.strip())  # Paddle's list
+    written = r"\d+" if bare else r"\b(?:sm|compute)_(\d+)[af]?\b"
+    there = [int(number) for number in re.findall(written, supported)]
     if own is None or not there or "more" in supported:
         return {}
-    mine = int(own.group(1))
+    mine = int(own[1] + (own[2] or ""))
     age = "older" if mine < min(there) else "newer" if mine > max(there) else ""
     return {"gpu_age": age} if age else {}

@@ -68,6 +68,8 @@ def test_a_page_with_programs_messages_is_a_log() -> None:
     code = "\n".join(["FROM ubuntu", "RUN apt-get update", "ENV A=1"] * 6)
     assert is_source(code)
     assert not is_source(code + '\ndocker: Error response from daemon: could not select device driver ""')
+    assert not is_source(code + "\nCUDA Error: forward compatibility was attempted on non supported HW")
+    assert not is_source(code + "\nE   nvrtc: error: invalid value for --gpu-architecture (-arch)")
 
 
 def test_comments_are_not_joined() -> None:

@@ -176,3 +176,18 @@ def test_the_drivers_version_is_read_from_what_other_tools_print(line: str, driv
     first = diagnose_log(f"{line}\nCUDA error: no kernel image is available for execution on the device\n").first
     assert first is not None
     assert first.finding.values.get("driver") == driver
+
+
+@pytest.mark.parametrize(
+    ("values", "age"),
+    [
+        ({"arch": "sm_120", "supported": "sm_80 sm_90"}, "newer"),
+        ({"arch": "sm_61", "supported": "sm_70 sm_90"}, "older"),
+        ({"compute_capability": "6.1", "supported": "70 75 80 86"}, "older"),  # Paddle writes bare numbers
+        ({"compute_capability": "90", "supported": "70 75 80 86"}, "newer"),
+        ({"compute_capability": "8.6", "supported": "70 75 80 86"}, None),
+        ({"arch": "sm_120", "supported": "(7.0) - (12.0)"}, None),
+    ],
+)
+def test_a_gpu_is_newer_or_older_than_the_code(values: dict[str, str], age: str | None) -> None:
+    assert derive(Finding("cuda-no-kernel-image", (), values)).values.get("gpu_age") == age
