@@ -61,8 +61,8 @@ they only put the fixes in order.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
-distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older (than all
-that the program has code for); copy: absent, elsewhere (of a library, in the image);
+distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older, other
+(than all that the program has code for); copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with other processes (what was
 lacking, by the program's account); relative: known, not known (a GPU whose code a gfx target can load by
 HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose function is undefined).
