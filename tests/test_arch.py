@@ -605,6 +605,14 @@ def test_unknown_major_of_a_known_library() -> None:
     assert provider_of("libcudart.so").known == "other-major"
 
 
+def test_every_library_is_known_under_any_version() -> None:
+    for row in data.sonames():
+        stem = row.soname.partition(".so")[0]
+        for numbers in ("", ".0", ".99", ".1.2.3", ".x86_64"):
+            assert provider_of(f"{stem}.so{numbers}").kind == row.kind, stem
+    assert provider_of("libtorch.so.1").pip == ("torch",)
+
+
 def test_unknown_libraries() -> None:
     assert provider_of("libnvidia-new.so.1").kind == "driver"
     assert provider_of("libnvidia-new.so.1").unverified

@@ -111,6 +111,8 @@ def _other_major(name: str, major: str, kin: list[data.Soname]) -> Provider:
     newest = kin[-1]
     same_kind = replace(_exact(name, newest), known="other-major", major=major, unverified=True, names_unverified=True)
     mine, last = version(major), _age(newest)
+    if not last:  # it carries no version in the facts (libtorch.so): the packages' names hold none either
+        return same_kind
     component = re.sub(rf" {last[0]}$", "", newest.component)
     plain = replace(same_kind, component=component, pip=(), apt=(), debian="", debian_releases=(), conda="", note="")
     if not mine or mine < last or newest.kind == "driver":
