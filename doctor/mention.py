@@ -111,7 +111,8 @@ ADVICE = (
 )
 # Words of somebody who tells of an own error.
 OWN = (
-    r"\bI\b|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
+    r"^\W*(?i:\[bug\])|\bI\b"
+    r"|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
     r"|failed with|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
     r"|receive[sd]?|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
 )

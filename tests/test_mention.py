@@ -51,6 +51,15 @@ def test_a_quoted_line_with_columns_is_output() -> None:
     assert in_code_span(told, told.index("no enough"), told.index("no enough") + 9)
 
 
+def test_what_a_bug_report_is_called_is_the_writers_own_error() -> None:
+    quoted = "`undefined symbol: _ZN3c105ErrorC2E` when running the wheel on an A100"
+    begin = quoted.index("undefined")
+    assert in_code_span(quoted, begin, begin + 16)
+    titled = f"# [Bug]: {quoted}"
+    begin = titled.index("undefined")
+    assert not in_code_span(titled, begin, begin + 16)
+
+
 def test_a_commit_is_no_log() -> None:
     text = "commit 3f2a9c1d\nAuthor: A <a@example.org>\n    handle hipErrorNoDevice\n"
     assert is_source(text)
