@@ -44,7 +44,7 @@ PLACES = {
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),
     r"\d\.fc[34]\d\.(?:x86_64|aarch64)": ("distro", "fedora"),
-    r"\bhipError[A-Z]|\bHIP error|/opt/rocm|\bRCCL\b|/rccl/|librccl|\[amdgpu\]|amdgpu: ": ("vendor", "amd"),
+    r"\bhipError[A-Z]|\bHIP error|/opt/rocm|[+/]rocm\d|\bRCCL\b|/rccl/|librccl|\[amdgpu\]|amdgpu: ": ("vendor", "amd"),
     r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
 }
 """Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's names.
