@@ -172,12 +172,18 @@ def _unread(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
+def _take_interrupts() -> None:
+    """A shell starts what it runs in the background deaf to SIGINT, and so would be a test that runs there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "doctor", "explain", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_take_interrupts,
     )
     assert process.stdin is not None
     process.stdin.write(b"a line\n")
