@@ -333,7 +333,8 @@ def _spelt_out(pattern: str, file: str, at: int) -> str:
 
 @cache
 def _with_parts(pattern: str) -> str:
-    return SHARED.sub(lambda found: f"(?:{shared_parts()[found.group(1)]})", pattern)
+    """The parts that a part itself calls are spelt out too."""
+    return SHARED.sub(lambda found: f"(?:{_with_parts(shared_parts()[found.group(1)])})", pattern)
 
 
 @cache

@@ -12,7 +12,7 @@ TOOLKIT_IMAGES = {
     "13.3": "nvidia/cuda:13.3.0-devel-ubuntu24.04",
     "11.8": "nvidia/cuda:11.8.0-devel-ubuntu22.04",
 }
-"""An image with a compiler by toolkit release, the one for most GPUs first: https://hub.docker.com/r/nvidia/cuda/tags"""
+"""An image with a compiler by toolkit release, the one for most GPUs first, its tag as data.image_tags says."""
 
 
 def derive(finding: Finding) -> Finding:
