@@ -148,6 +148,8 @@ def of_path(path: str) -> dict[str, str]:
 
 def of_arch(arch: str) -> dict[str, str]:
     """The compute capability of an sm target (sm_120 is 12.0), the toolkits that know it, an image with one of them."""
+    if arch == "native":  # nvcc's own word for the GPU that it sees, since 11.6
+        return {"toolkits": "11.6 and later", "toolkit_image": next(iter(TOOLKIT_IMAGES.values()))}
     found = re.fullmatch(r"(?:sm|compute)_(\d+)(\d)[af]?", arch)
     if not found:
         return {}

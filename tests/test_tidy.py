@@ -142,6 +142,8 @@ def test_entry(entry: Entry) -> None:
     assert all(source.address.startswith("https://") for source in entry.sources)
     assert entry.fixes, "no fix"
     assert any(fix.verify for fix in entry.fixes), "no way to see that a fix worked"
+    titles = [fix.title for fix in entry.fixes]
+    assert len(titles) == len(set(titles)), "two fixes of one name"
     if entry.matchers:
         assert any(not example.near_miss for example in entry.examples), "no example"
         assert any(example.near_miss for example in entry.examples), "no near miss"

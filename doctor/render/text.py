@@ -103,7 +103,7 @@ def _fixes(fixes: tuple[Fix, ...], shown: int, look: Appearance) -> Iterator[str
         yield from _fix(number, fix, look)
     if rest := fixes[shown:]:
         yield ""
-        yield "   Or (--verbose shows how): " + "; ".join(dict.fromkeys(plain(fix.title) for fix in rest))
+        yield "   Or (--verbose shows how): " + "; ".join(plain(fix.title) for fix in rest)
 
 
 def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
