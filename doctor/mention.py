@@ -101,6 +101,7 @@ PRINTED = (
     r"[:\s\[]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
     r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )|^E {2,}\S"
+    r"|with CUDA capability sm_\d+ is not compatible with the current|^\s*The current PyTorch install supports"
 )
 # The line before an error that a manual then explains.
 ADVICE = (
@@ -146,7 +147,7 @@ REPORT = (
 )
 """Headings of the forms that projects have for reports of faults, which hold logs."""
 FORM = (
-    r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|your|behaviou?r|screenshots?"
+    r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|system info|your|behaviou?r|screenshots?"
     r"|report)\b"
 )
 """Headings that only such a form has."""
