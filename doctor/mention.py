@@ -147,8 +147,8 @@ REPORT = (
 )
 """Headings of the forms that projects have for reports of faults, which hold logs."""
 FORM = (
-    r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|system info|your|behaviou?r|screenshots?"
-    r"|report)\b"
+    r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|system info|your|behaviou?r"
+    r"|screenshots?|report)\b"
 )
 """Headings that only such a form has."""
 COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
