@@ -26,6 +26,7 @@ CONTEXT = (
     r"GPU 0: (?P<device>(?:NVIDIA|Tesla|GeForce|Quadro|AMD|Radeon)[^\n(]{2,60}\w) ?(?:\(UUID|$)",
     r"gcnArchName: ?(?P<arch>gfx[0-9a-f]{3,4})\b",
     r"amdgcn-amd-amdhsa--(?P<arch>gfx[0-9a-f]{3,4})\b",
+    r"Please NOTE: device: \d+, (?:GPU|CUDA) Compute Capability: (?P<compute_capability>\d+\.\d)",  # Paddle
     # PyTorch's own account of the memory, of version 2.1 and before; NVML's, where it knows the process itself
     rf"(?P<idle>{SIZE}) is reserved by PyTorch but unallocated",
     rf"(?P<allocated>{SIZE}) already allocated; {SIZE} free; (?P<reserved>{SIZE}) reserved in total by PyTorch",
@@ -45,8 +46,21 @@ PLACES = {
     r"\d\.fc[34]\d\.(?:x86_64|aarch64)": ("distro", "fedora"),
     r"\bhipError[A-Z]|\bHIP error|/opt/rocm|[+/]rocm\d|\bRCCL\b|/rccl/|librccl|\[amdgpu\]|amdgpu: ": ("vendor", "amd"),
     r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
-}
-"""Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's names.
+    r"-packages/torch/|\btorch\.cuda\b|\bc10::|TORCH_USE_CUDA_DSA|\+cu1\d\d\b": ("framework", "torch"),
+    r"[IWEF] tensorflow/|external/local_(?:xla|tsl)/|-packages/tensorflow|\btensorflow\.python\b": (
+        "framework", "tensorflow"),
+    r"-packages/jax(?:lib)?/|\bjax\._src\b|\bxla_bridge\b|XlaRuntimeError": ("framework", "jax"),
+    r"-packages/paddle/|\bpaddle::|PaddlePaddle|\bpaddle\.(?:base|fluid|framework|device)\b|gpu_resources\.cc:": (
+        "framework", "paddle"),
+    r"-packages/cupy|\bcupy_backends\b|\bcupy\.cuda\b": ("framework", "cupy"),
+    r"\bmxnet\.base\b|MXNetError|-packages/mxnet|/mshadow/": ("framework", "mxnet"),
+    r"ONNXRuntimeError|onnxruntime::|\[\w:onnxruntime:|onnxruntime/capi|onnxruntime_providers": (
+        "framework", "onnxruntime"),
+    r"\bggml_cuda|\bggml-cuda|\bllama_model_load|\bllama runner\b|starting llama server": ("framework", "llama.cpp"),
+    r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
+    r"/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
+}  # fmt: skip
+"""Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's or a framework's names.
 
 They are no proof, a log quotes much: what speaks against a fix here only moves it behind the others.
 """

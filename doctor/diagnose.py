@@ -12,9 +12,9 @@ from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, fille
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
-    "library", "library_stem", "soname_major", "needed_by", "node", "path", "package", "pip_package", "apt_package",
-    "required", "folder", "arch", "target", "compute_capability", "pci", "container", "image", "service", "device",
-    "module",
+    "library", "libraries", "library_stem", "soname_major", "needed_by", "node", "path", "package", "pip_package",
+    "apt_package", "apt_packages", "pip_packages", "rpm_names", "sonames", "required", "folder", "arch", "target",
+    "compute_capability", "pci", "container", "image", "service", "device", "module",
 ))  # fmt: skip
 ACTIVE = re.compile(r"^-|[`;|\n]|\$\(|\$\{|&&|[<>] *[/&(]")
 
@@ -30,7 +30,8 @@ TOLD = {
     "relative": "a GPU whose code this one can load is {}",
     "symbol": "the function is one of {}",
 }
-"""Circumstances that decide between causes, in words. Engine and distribution only say which commands are right."""
+"""Circumstances that decide between causes, in words. Engine, distribution and framework only say which commands are
+right."""
 THINGS = ("library", "symbol", "arch", "xid")
 """Values that say what the other values of a finding are about."""
 
@@ -229,6 +230,7 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
         "memory": "memory",
         "relative": "relative",
         "symbol": "symbol_of",
+        "framework": "framework",
     }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}

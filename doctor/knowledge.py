@@ -23,7 +23,9 @@ Risk = Literal["safe", "restart", "reboot", "destructive"]
 WHERE = ("host", "container", "dockerfile", "compose", "cluster")
 RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
-CIRCUMSTANCES = ("engine", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol")
+CIRCUMSTANCES = (
+    "engine", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol", "framework",
+)  # fmt: skip
 DECIDING = ("check", "shown by")
 DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")
 """The first line under a cause where facts decide whether it is this one."""

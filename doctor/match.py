@@ -33,6 +33,8 @@ JOINED = 256 << 10
 """Logs up to this size are also read with broken lines joined: a terminal or a screenshot wrapped them."""
 HITS = 64
 """Hits kept for one pattern; a log that repeats its error a million times tells nothing more."""
+LIBRARIES = 12
+"""Libraries told of one fault."""
 HITS_NEAR = 1024
 """Hits looked at for a pattern that counts only near another."""
 AROUND = 32 << 10
@@ -492,6 +494,8 @@ def _finding(entry: Head, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) 
         for hit in hits:
             for name, value in {**matcher.values, **hit.values}.items():
                 values.setdefault(name, value)
+    if len(missing := _libraries(matched)) > 1:
+        values["libraries"] = " ".join(missing[:LIBRARIES])
     lines: dict[int, Hit] = {}
     for _, hits in matched:
         for hit in hits:
@@ -505,6 +509,12 @@ def _finding(entry: Head, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) 
         sure=matched[0][0].sure,
         severity=min(severities, key=("error", "warning", "note").index),
     )
+
+
+def _libraries(matched: list[tuple[Matcher, list[Hit]]]) -> list[str]:
+    """Every library that the surest lines name, in their order."""
+    surest = [hit for matcher, hits in matched for hit in hits if matcher.sure == matched[0][0].sure]
+    return list(dict.fromkeys(hit.values["library"] for hit in surest if hit.values.get("library")))
 
 
 def patterns_of(base: Base) -> Patterns:

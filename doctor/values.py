@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from doctor.finding import Finding
 
@@ -21,6 +21,8 @@ def derive(finding: Finding) -> Finding:
     library = file_of(finding.values.get("library", ""))
     if library:
         values.update(of_library(library, _cuda_major(finding.values)))
+        every = [file_of(name) for name in finding.values.get("libraries", library).split()]
+        values.update(of_libraries(every, _cuda_major(finding.values)))
     if path := finding.values.get("path"):
         values.update(of_path(path))
     if arch := finding.values.get("arch"):
@@ -32,10 +34,83 @@ def derive(finding: Finding) -> Finding:
         values.update(of_driver(offered))
     if symbol := finding.values.get("symbol"):
         values.update(of_symbol(symbol))
+    if framework := finding.values.get("framework") or finding.values.get("seems_framework"):
+        values.update(of_framework(framework, finding.values.get("compute_capability", "")))
     if size := finding.values.get("size"):
         values.update(of_memory(size, finding.values))
     named = {"library": library} if library else {}
     return replace(finding, values={**values, **finding.values, **named}) if values or named else finding
+
+
+@dataclass(frozen=True, slots=True)
+class GpuBuild:
+    """How a framework's build for CUDA is installed."""
+
+    install: str
+    check: str
+    """A first call on the GPU."""
+    older: str = ""
+    """The build for a driver that offers an older CUDA."""
+
+
+GPU_BUILDS = {
+    "tensorflow": GpuBuild(
+        'pip install --upgrade "tensorflow[and-cuda]"',
+        """python3 -c 'import tensorflow as tf; print(tf.config.list_physical_devices("GPU"))'""",
+        'pip install "tensorflow[and-cuda]==2.14.*"',
+    ),
+    "jax": GpuBuild(
+        'pip install --upgrade "jax[cuda12]"',
+        "python3 -c 'import jax; print(jax.devices())'",
+        'pip install "jax[cuda11_pip]==0.4.25" -f https://storage.googleapis.com/jax-releases/jax_cuda_releases.html',
+    ),
+    "paddle": GpuBuild(
+        "pip uninstall -y paddlepaddle paddlepaddle-gpu"
+        " && pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/",
+        "python3 -c 'import paddle; paddle.utils.run_check()'",
+        "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu<major><minor>/",
+    ),
+    "cupy": GpuBuild(
+        'pip uninstall -y cupy cupy-cuda11x && pip install "cupy-cuda12x[ctk]"',
+        "python3 -c 'import cupy; print(cupy.ones(3).sum())'",
+        "pip install cupy-cuda<major>x",
+    ),
+    "mxnet": GpuBuild(
+        "pip uninstall -y mxnet && pip install mxnet-cu112",
+        "python3 -c 'import mxnet as mx; print(mx.nd.ones(3, mx.gpu()))'",
+        "pip install mxnet-cu<major><minor>",
+    ),
+    "onnxruntime": GpuBuild(
+        "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
+        "python3 -c 'import onnxruntime as o; print(o.get_available_providers())'",
+        'pip install "onnxruntime-gpu<1.19"',
+    ),
+    "xgboost": GpuBuild(
+        "pip uninstall -y xgboost xgboost-cpu && pip install xgboost",
+        """python3 -c 'import xgboost; print(xgboost.build_info()["USE_CUDA"])'""",
+    ),
+    "faiss": GpuBuild(
+        "pip uninstall -y faiss-cpu && pip install faiss-gpu-cu12",
+        "python3 -c 'import faiss; print(faiss.get_num_gpus())'",
+    ),
+}
+"""As the frameworks' own pages say: https://www.tensorflow.org/install/pip ,
+https://docs.jax.dev/en/latest/installation.html , https://docs.cupy.dev/en/stable/install.html ,
+https://www.paddlepaddle.org.cn/documentation/docs/install/index_cn.html , https://pypi.org/project/mxnet-cu112/ ,
+https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html ,
+https://xgboost.readthedocs.io/en/latest/install.html , https://pypi.org/project/faiss-gpu-cu12/ .
+PyTorch's depends on more than its name, and stands in the entries."""
+
+
+def of_framework(framework: str, capability: str = "") -> dict[str, str]:
+    """The commands that install a framework's build for CUDA, and a first call on the GPU."""
+    build = GPU_BUILDS.get(framework)
+    if not build:
+        return {}
+    newest = re.match(r"1\d\.|1\d\d$", capability)  # Blackwell, which Paddle has a build of its own for
+    install = build.install.replace("/cu126/", "/cu129/") if newest else build.install
+    values = {"gpu_build": install, "gpu_check": build.check, "older_build": build.older}
+    return {name: value for name, value in values.items() if value}
 
 
 def file_of(library: str) -> str:
@@ -77,6 +152,29 @@ def of_library(soname: str, cuda_major: str = "") -> dict[str, str]:
         "known_majors": ", ".join(provider.majors),
     }
     return {name: value for name, value in values.items() if value}
+
+
+def of_libraries(sonames: list[str], cuda_major: str = "") -> dict[str, str]:
+    """What installs all of them in one command: Debian's and pip's packages, RPM's names of the libraries themselves.
+
+    RPM's: https://rpm-software-management.github.io/rpm/manual/dependencies.html
+    """
+    known = [of_library(soname, cuda_major) for soname in sonames]
+    values = {
+        "apt_packages": _each([one.get("apt_package", "") for one in known], sonames),
+        "pip_packages": _each([one.get("pip_package", "") for one in known], sonames),
+        "rpm_names": " ".join(f"'{soname}()(64bit)'" for soname in sonames),
+        "sonames": " ".join(sonames),
+        "also_missing": f"Missing as well: {', '.join(sonames[1:])}." if sonames[1:] else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _each(packages: list[str], sonames: list[str]) -> str:
+    """The packages, each once, with a blank for the reader where one is not known; nothing where none is."""
+    if not any(packages):
+        return ""
+    return " ".join(dict.fromkeys(one or f"<package of {name}>" for one, name in zip(packages, sonames, strict=True)))
 
 
 def pip_package(names: tuple[str, ...], cuda_major: str) -> str:

@@ -49,15 +49,16 @@ shared.toml, and (?&name) calls it.
 In titles, prose and commands `{name|fallback}` is filled with a value; without a fallback an unknown value leaves
 the blank `<name>`. `<like this>` is for the reader to fill; in prose it may stand only in `code`.
 
-Names of values: library (a SONAME; library_stem and soname_major follow from it), needed_by (file), symbol, node
-(version node), device (product name), arch (the device's sm_120 or gfx1100; compute_capability, toolkits and
-toolkit_image, or override, follow), target (what the code was built for), supported, driver, kernel_driver, cuda,
-cuda_driver (cuda_offered and torch_index follow), required, rocm, glibc, torch, package, container, image, service,
-path (loaded follows), folder, code, xid, pci, index, count, size, free, process, pid, command,
-module, kernel, reason.
+Names of values: library (a SONAME; library_stem, soname_major and, of all that the lines name, apt_packages,
+pip_packages, rpm_names, sonames and also_missing follow from it), needed_by (file), symbol, node (version node),
+device (product name), arch (the device's sm_120 or gfx1100; compute_capability, toolkits and toolkit_image, or
+override, follow), target (what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver
+(cuda_offered and torch_index follow), required, rocm, glibc, torch, package, container, image, service, path (loaded
+follows), folder, code, xid, pci, index, count, size, free, process, pid, command, module, kernel, reason, framework
+(gpu_build, older_build and gpu_check follow).
 
-Beside them a finding has seems_engine, seems_distro, seems_vendor and seems_cluster where the log shows signs of them:
-they only put the fixes in order.
+Beside them a finding has seems_engine, seems_distro, seems_vendor, seems_cluster and seems_framework where the log
+shows signs of them: they only put the fixes in order.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
@@ -65,7 +66,8 @@ distro: debian, ubuntu, rhel, fedora, suse, arch; vendor: nvidia, amd; cluster: 
 (than all that the program has code for); copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with other processes (what was
 lacking, by the program's account); relative: known, not known (a GPU whose code a gfx target can load by
-HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose function is undefined).
+HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose function is undefined); framework: torch, tensorflow,
+jax, paddle, cupy, mxnet, onnxruntime, llama.cpp and others that a matcher names.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
 failed: found speaks for it, passed says nothing. Likely comes first in the report, ruled out last, with what was seen.

@@ -164,3 +164,15 @@ def test_signs_of_the_place_order_the_fixes_and_leave_none_out(signs: dict[str, 
     assert [fix.title for fix in item.fixes] == [first, last]
     known = diagnose([finding("two-fixes", **signs)], base, {"distro": "rhel"}).ranked[0]
     assert [fix.title for fix in known.fixes] == ["dnf"], "what is known decides"
+
+
+def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
+    fixes = tuple(
+        Fix(name, "dockerfile", "safe", ("true",), when={"framework": (name,)} if name != "any" else {})
+        for name in ("any", "torch", "paddle")
+    )
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", fixes=fixes)})
+    (named,) = diagnose([finding("of-one", framework="paddle")], base).ranked
+    assert [fix.title for fix in named.fixes] == ["any", "paddle"]
+    (signs,) = diagnose([finding("of-one", seems_framework="paddle")], base).ranked
+    assert [fix.title for fix in signs.fixes] == ["any", "paddle", "torch"], "signs only order"

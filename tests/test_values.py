@@ -191,3 +191,29 @@ def test_the_drivers_version_is_read_from_what_other_tools_print(line: str, driv
 )
 def test_a_gpu_is_newer_or_older_than_the_code(values: dict[str, str], age: str | None) -> None:
     assert derive(Finding("cuda-no-kernel-image", (), values)).values.get("gpu_age") == age
+
+
+@pytest.mark.parametrize(
+    ("values", "command"),
+    [
+        ({"framework": "jax", "seems_framework": "torch"}, "jax[cuda12]"),
+        ({"seems_framework": "paddle"}, "/cu126/"),
+        ({"framework": "paddle", "compute_capability": "12.0"}, "/cu129/"),
+        ({"framework": "torch"}, None),
+        ({}, None),
+    ],
+)
+def test_how_a_framework_is_installed_for_cuda(values: dict[str, str], command: str | None) -> None:
+    derived = derive(Finding("cuda-no-kernel-image", (), values)).values.get("gpu_build")
+    assert command in derived if command and derived else derived is command
+
+
+def test_one_command_installs_every_library_that_is_missing() -> None:
+    values = derive(
+        Finding("lib-system-missing", (), {"library": "libGL.so.1", "libraries": "libGL.so.1 libnone.so.3"})
+    ).values
+    assert values["apt_packages"] == "libgl1 <package of libnone.so.3>"
+    assert values["rpm_names"] == "'libGL.so.1()(64bit)' 'libnone.so.3()(64bit)'"
+    assert values["also_missing"] == "Missing as well: libnone.so.3."
+    alone = derive(Finding("lib-system-missing", (), {"library": "libGL.so.1"})).values
+    assert (alone["apt_packages"], alone["sonames"], "also_missing" in alone) == ("libgl1", "libGL.so.1", False)
