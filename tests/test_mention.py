@@ -58,6 +58,10 @@ def test_what_a_bug_report_is_called_is_the_writers_own_error() -> None:
     titled = f"# [Bug]: {quoted}"
     begin = titled.index("undefined")
     assert not in_code_span(titled, begin, begin + 16)
+    asked = "What does this error mean? `CUDA_ERROR_UNKNOWN: unknown error` at the start"
+    assert not in_code_span(asked, asked.index("CUDA"), asked.index("CUDA") + 18)
+    quoting = "The logs of it mention: `Cannot load libnvidia-encode.so.1`."
+    assert not in_code_span(quoting, quoting.index("Cannot"), quoting.index("Cannot") + 11)
 
 
 def test_a_commit_is_no_log() -> None:
