@@ -112,7 +112,7 @@ ADVICE = (
 )
 # Words of somebody who tells of an own error.
 OWN = (
-    r"^\W*(?i:\[bug\])|\bI\b"
+    r"^\W*(?i:\[bug\])|\bI\b|(?i:\bbut (?:still|now|always) (?:get|see|have|fail|show))"
     r"|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
     r"|failed with|mention(?:s|ed)?|does this (?:error )?means?"
     r"|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
@@ -136,6 +136,10 @@ LOGFMT = (
     r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
     r"|^\s*\{\"\w+\": ?\"?.*\}\s*$|^\s*\"(?:reason|OOMKilled|exitCode)\": "
 )
+JSON_BEGINS, JSON_ENDS = r"^\s*(?:\"[\w./-]+\": *)?\{\s*$", r"^\s*\},?\s*$"
+JSON = r"^\s*(?:\"[^\"]*\"\s*:\s*)?(?:[{\[]|[\]}]+|\"[^\"]*\"|-?\d[\d.]*|true|false|null|\[.*\])(?:\s*\})?,?\s*$"
+FRAGMENT = 4
+"""Lines from which on JSON that breaks off is taken for JSON all the same."""
 HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
 PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
 PAGE = 3
@@ -227,6 +231,7 @@ def is_source(text: str) -> bool:
     A share of code-shaped lines that no log reaches, and next to no line that only logs have.
     """
     lines = [line for line in text.split("\n") if line.strip()][:LINES]
+    lines = _without_json(lines) or lines
     if _is_document(lines) or _is_manual(lines) or _is_diff(lines):
         return True
     if _logged(lines) > LOG_SHARE * len(lines):
@@ -234,6 +239,24 @@ def is_source(text: str) -> bool:
     if len(lines) < FEWEST:
         return sum(map(_is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
     return sum(map(_is_code, lines)) >= CODE_SHARE * len(lines)
+
+
+def _without_json(lines: Sequence[str]) -> list[str]:
+    """The lines outside of pasted JSON: a configuration or a state beside a log makes the text no source code."""
+    kept: list[str] = []
+    begun: list[str] = []
+    for line in lines:
+        if not begun and not _re2(JSON_BEGINS).search(line):
+            kept.append(line)
+            continue
+        begun.append(line)
+        indent = len(begun[0]) - len(begun[0].lstrip())
+        if len(begun) > 1 and _re2(JSON_ENDS).search(line) and len(line) - len(line.lstrip()) <= indent:
+            begun = []
+        elif len(begun) > 1 and not _re2(JSON).search(line):
+            kept += [line] if len(begun) > FRAGMENT else begun
+            begun = []
+    return kept if len(begun) > FRAGMENT else kept + begun
 
 
 def _logged(lines: Sequence[str]) -> int:

@@ -195,3 +195,28 @@ def test_a_diff_is_no_log() -> None:
     hunk = '@@ -1,3 +1,3 @@\n try:\n-    die("CUDA error: out of memory")\n+    die("CUDA error: out of memory on %d" % n)\n'
     assert is_source("--- a/x.py\n+++ b/x.py\n" + hunk)
     assert not is_source("RuntimeError: CUDA error: out of memory\n" * 4 + hunk)
+
+
+CONFIGURATION = """{
+    "default-runtime": "nvidia",
+    "runtimes": {
+        "nvidia": {
+            "path": "/usr/bin/nvidia-container-runtime",
+            "runtimeArgs": []
+        }
+    }
+}
+"""
+
+
+def test_a_configuration_beside_an_error_is_no_source() -> None:
+    assert not is_source(CONFIGURATION + "docker: Error response from daemon: Unknown runtime specified nvidia.\n")
+    assert not is_source('The state:\n"oom-test": {\n"state": {\n"termination": {\n"exitCode": 137\n}\n},\n')
+    assert is_source(
+        CONFIGURATION + "def test():\n    x = 1\n    if x:\n    return x\n    assert x == 2\n    import y\n"
+    )
+
+
+def test_the_writers_own_error_in_a_code_span() -> None:
+    line = "But still get error `docker: Error response from daemon: Unknown runtime specified nvidia.`"
+    assert not in_code_span(line, line.index("Unknown"), line.index("nvidia"))
