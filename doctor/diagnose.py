@@ -29,6 +29,7 @@ TOLD = {
     "memory": "by the program's own account the missing memory is {}",
     "relative": "a GPU whose code this one can load is {}",
     "symbol": "the function is one of {}",
+    "said": "the message says: {}",
 }
 """Circumstances that decide between causes, in words. Engine, distribution and framework only say which commands are
 right."""
@@ -231,6 +232,7 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
         "relative": "relative",
         "symbol": "symbol_of",
         "framework": "framework",
+        "said": "said",
     }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}

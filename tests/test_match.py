@@ -184,6 +184,15 @@ def test_near_and_unless() -> None:
     assert not found(f"flash_attn\n{MESSAGE}\n\n\nout of memory", base)
 
 
+def test_what_the_message_says_counts_unless_messages_contradict() -> None:
+    one = "[[match]]\nline = '''refused to open'''\nsure = \"certain\"\nvalues = { said = \"no permission\" }\n+++\n\nWords"
+    two = one.replace("refused to open", "nobody listens").replace("no permission", "nothing answers")
+    entry = ENTRY.replace("+++\n\nWords", one).replace("+++\n\nWords", two)
+    base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
+    assert found("it refused to open", base) == [(1, {"said": "no permission"})]
+    assert found("it refused to open\nnobody listens", base) == [(1, {})]
+
+
 @given(st.binary(max_size=400))
 def test_any_bytes(data: bytes) -> None:
     small = Base({"lib-cudart-missing": parse_entry(ENTRY, "lib-cudart-missing.md")})
