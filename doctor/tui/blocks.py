@@ -127,10 +127,12 @@ def command(text: str, *, destroys: bool = False, all_of: tuple[str, ...] = (), 
 
 
 def _wrapped_command(line: str, width: int) -> list[str]:
-    """Broken at spaces, its own indentation kept."""
+    """Broken at spaces, or within a word that is too long; its own indentation kept."""
     indent = line[: len(line) - len(line.lstrip())]
-    first, *rest = wrap(line.lstrip(), width - len(indent))
-    more = wrap(" ".join(rest), width - len(indent) - 4) if rest else []
+    words = line.lstrip()
+    first = wrap(words, width - len(indent))[0]
+    rest = words[len(first) :].lstrip()
+    more = wrap(rest, width - len(indent) - 4) if rest else []
     return [indent + first, *(indent + piece for piece in more)]
 
 

@@ -166,8 +166,14 @@ def normal(svg: str) -> str:
 # Steps
 
 
-async def paste(app: DoctorApp, pilot: Pilot[Any]) -> None:
-    app.post_message(events.Paste((HERE / "nccl.log").read_text()))
+def pasted(name: str) -> Step:
+    async def step(app: DoctorApp, pilot: Pilot[Any]) -> None:
+        app.post_message(events.Paste((HERE / name).read_text()))
+
+    return step
+
+
+paste = pasted("nccl.log")
 
 
 def type_in(text: str) -> Step:
@@ -330,6 +336,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("finding", doctor(), [*TO_FOUND, "enter"], shows=["sudo reboot", "1 of 2"]),
     Scene("finding-corrected", doctor(told.with_container), ["enter", *TO_FOUND, "enter"], shows=["--shm-size=8g"]),
     Scene("finding-evidence", doctor(), [*TO_FOUND, "enter", "tab"], shows=["NVRM version"], sizes=["narrow"]),
+    Scene("finding-causes", doctor(), [pasted("memory.log"), "enter", "tab", "tab"], shows=["is likely"]),
     Scene("raw", doctor(), [*TO_FOUND, "enter", "v"], shows=["Raw reading", "NVRM version"]),
     Scene("log-empty", doctor(), ["2"], shows=["Paste a log here"]),
     Scene("log", doctor(), [paste], shows=["NCCL ran out of /dev/shm", "set aside"]),

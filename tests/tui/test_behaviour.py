@@ -21,6 +21,7 @@ from doctor.live import CauseFound, ContainersListed
 from doctor.render.markdown import diagnosis_markdown, report_markdown
 from doctor.snapshot import load, save
 from doctor.tui.app import DoctorApp
+from doctor.tui.blocks import _wrapped_command
 from doctor.tui.rows import Rows
 from doctor.tui.section import SectionScreen
 
@@ -609,3 +610,11 @@ async def test_tabs_of_a_narrow_screen_are_clicked() -> None:
         assert app.screen.query_one("#evidence", Rows).has_focus
         await play(app, pilot, ["K"])
         assert app.current_mode == "knowledge"
+
+
+def test_a_command_with_a_word_that_is_too_long_is_shown_without_a_space_in_it() -> None:
+    line = "  nvidia-smi --query-compute-apps=pid,used_memory,process_name --format=csv"
+    for width in (20, 30, 46):
+        assert "".join("".join(_wrapped_command(line, width)).split()) == "".join(line.split())
+        assert all(len(piece) <= width for piece in _wrapped_command(line, width))
+        assert "proc ess" not in "\n".join(_wrapped_command(line, width))
