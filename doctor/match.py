@@ -232,7 +232,7 @@ class Patterns:
             if not found:
                 continue
             if mention is None:
-                mention = is_mention(text) or among_source(text, around(NEIGHBOURS))
+                mention = is_mention(_untitled(text, line, around)) or among_source(text, around(NEIGHBOURS))
             if mention or in_code_span(text, *found.span()):
                 scan.mentions += 1
             else:
@@ -300,6 +300,12 @@ class _JoinedLines:
                 return
 
 
+def _untitled(text: str, line: int, around: Callable[[int], list[str]]) -> str:
+    """The line without the mark of a heading where it is what a whole thread is called, which is no comment."""
+    titled = line == 1 and not around(1)[-1].strip() and not REMARK.match(text)
+    return text.removeprefix("# ") if titled else text
+
+
 def _slice(lines: list[str], low: int, high: int, within: int) -> list[str]:
     return lines[max(0, low - within) : high + within + 1]
 
@@ -308,6 +314,10 @@ NEW_RECORD = re.compile(
     r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\[|[A-Z]+[:|]|Traceback|File \""
     r"|g?make(?:\[\d+\])?: |[A-Z]\w*(?:Error|Exception|Warning)\b|[-*•#] |\$ |```"
 )
+
+
+REMARK = re.compile(r"# (?:if|when|fix|todo|note|this|the|see|for|to|with|example|disable|enable)\b", re.IGNORECASE)
+"""How a comment begins."""
 
 
 def continues(line: str, following: str) -> bool:

@@ -107,7 +107,7 @@ PRINTED = (
 ADVICE = (
     r"(?i)\bif (?:you|your [\w ]{1,30}) (?:see|get|have|encounter|hit|receive|run into|are getting)\b[^.]{0,60}:\s*$"
     r"|\byou (?:will|may|might|can|could) (?:see|get|receive|encounter) [^.]{0,40}(?:error|message)[^.]{0,30}[:.]\s*$"
-    r"|^\s*(?:[-*] )?\*\*(?:symptoms?|症状|症狀|现象|現象)[:：]?\*\*[:：]?\s*$"
+    r"|^\s*(?:[-*] )?\*\*(?:symptom\w*|s[íi]ntomas?|симптомы?|症状|症狀|现象|現象|증상)[:：]?\*\*[:：]?\s*$"
     r"|^\s*(?:symptoms?|error_snippets?): "
 )
 # Words of somebody who tells of an own error.
@@ -117,6 +117,11 @@ OWN = (
     r"|failed with|mention(?:s|ed)?|does this (?:error )?means?"
     r"|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
     r"|receive[sd]?|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
+)
+# Sentences and headings about errors, which look like a program's own line.
+ABOUT = (
+    r"^\s*(?:(?:This|That|These|The|An?|Any|Each|Common|Known) (?:\w+ )?errors? [a-z]"
+    r"|Errors? (?:messages?|codes?|handling)\s*$)"
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
 # Lines that only logs and terminals have.
@@ -140,7 +145,7 @@ JSON_BEGINS, JSON_ENDS = r"^\s*(?:\"[\w./-]+\": *)?\{\s*$", r"^\s*\},?\s*$"
 JSON = r"^\s*(?:\"[^\"]*\"\s*:\s*)?(?:[{\[]|[\]}]+|\"[^\"]*\"|-?\d[\d.]*|true|false|null|\[.*\])(?:\s*\})?,?\s*$"
 FRAGMENT = 4
 """Lines from which on JSON that breaks off is taken for JSON all the same."""
-HEADING = r"^#{1,5} [A-Z]|^[=-]{6,}$|^(?:<h[1-5]|<summary)"
+HEADING = r"^#{1,5} (?:\d+(?:\.\d+)*[.)]? )?[A-Z]|^(?:[=-]{6,}|[*#~^]{8,})$|^(?:<h[1-5]|<summary)"
 PROSE = r"^(?:[-*] |\d+\. )?[A-Z][a-z']+(?:,? [\w'`(/)-]+,?){10,}.*[a-z`)][.:]$"
 PAGE = 3
 """Long sentences that a page has."""
@@ -156,6 +161,13 @@ FORM = (
     r"|screenshots?|report)\b"
 )
 """Headings that only such a form has."""
+# Answers of a page of troubles or questions, in the languages that such pages are written in.
+REMEDY = (
+    r"(?i)^\W*(?:solutions?|fix(?:es)?|resolution|workaround|how to fix|lösung|solución|solução|soluzione|решение"
+    r"|해결(?: ?방법)?|解决(?:方案|方法|办法)?|解決(?:方法|策)?|対処(?:法|方法)?|回避策)\W*(?:[:：]\W*|\*\*\W*)$"
+    r"|^\W{0,4}A\d{1,2}\W{0,2}[:：]"
+)
+REMEDIES = 2
 COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"
 CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
@@ -165,7 +177,7 @@ FENCES, INDENTED = ("```", "~~~"), ("   ", "\t", ">")
 WORDS = r"^(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]*(?: |$))+$"
 SENTENCE = r"(?:^|\s)(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]* +){5}"
 STRUCTURE = (
-    r"^\s*(?:#{1,6} \S|[-*+•] |\d+[.)] |\.\. |:[\w-]+:|\||</?[a-zA-Z]\w*[ >/]|!?\[[^\]]+\]\(|[=~^\"'-]{4,}\s*$"
+    r"^\s*(?:#{1,6} \S|[-*+•] |\d+[.)] |\.\. |:[\w-]+:|\||</?[a-zA-Z]\w*[ >/]|!?\[[^\]]+\]\(|[=~^\"'*#-]{4,}\s*$"
     r"|\*\*[^*]+\*\*)"
 )
 GUIDING = (
@@ -179,6 +191,8 @@ TELLER = (
     r"|thank you|please help|any (?:ideas?|help|suggestions?)|same (?:issue|problem|error)|to reproduce"
     r"|describe the bug|expected behaviou?r)\b)"
 )
+# What may happen, as manuals tell it.
+POSSIBLE = r"(?i)\b(?:may|might|can|could) (?:\w+ )?(?:fail|crash|die|return|give|raise|throw|report|print)(?: with)?\b"
 GUIDES, FRAME, SENTENCES = 2, 4, 9
 """Sentences to the reader and lines around pasted pieces that a manual has; sentences that do without headings."""
 ENOUGH = 5
@@ -206,7 +220,7 @@ def in_code_span(text: str, begin: int, end: int) -> bool:
         return False
     if "  " in text[text.rfind("`", 0, begin) : closed].strip("` "):  # columns: what a program printed
         return False
-    rest = f"{text[: text.rfind('`', 0, begin)]} {text[closed:]}"
+    rest = _re2(POSSIBLE).sub(" ", f"{text[: text.rfind('`', 0, begin)]} {text[closed:]}")
     return len(_re2(r"\pL{2,}").findall(rest)) >= 3 and not _re2(OWN).search(rest)
 
 
@@ -234,7 +248,7 @@ def is_source(text: str) -> bool:
     lines = _without_json(lines) or lines
     if _is_document(lines) or _is_manual(lines) or _is_diff(lines):
         return True
-    if _logged(lines) > LOG_SHARE * len(lines):
+    if _logged(lines) > LOG_SHARE * len(lines) or _is_told(lines):
         return False
     if len(lines) < FEWEST:
         return sum(map(_is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
@@ -265,7 +279,7 @@ def _logged(lines: Sequence[str]) -> int:
 
 
 def _is_logged(line: str) -> bool:
-    return bool(_re2(LOGGED).search(line) or _re2(PRINTED).search(line))
+    return bool(_re2(LOGGED).search(line) or (_re2(PRINTED).search(line) and not _re2(ABOUT).search(line)))
 
 
 def _is_document(lines: Sequence[str]) -> bool:
@@ -273,6 +287,8 @@ def _is_document(lines: Sequence[str]) -> bool:
     if any(line.startswith("commit ") and _re2(COMMIT).search(line) for line in lines) and any(
         _re2(AUTHOR).search(line) for line in lines
     ):
+        return True
+    if sum(bool(_re2(REMEDY).search(line)) for line in lines) >= REMEDIES and _logged(lines) * 10 <= len(lines):
         return True
     headings = sum(bool(_re2(HEADING).search(line)) for line in lines)
     if headings == 0:
@@ -287,6 +303,15 @@ def _is_document(lines: Sequence[str]) -> bool:
     wordy = sum(bool(_re2(WORDY).search(line)) for line in lines)
     reported = sum(bool(_re2(REPORT).search(line)) for line in lines)
     return wordy * 10 >= len(lines) and reported * 3 <= headings
+
+
+def _is_told(lines: Sequence[str]) -> bool:
+    """Whether somebody tells of an own error around what is pasted between fences."""
+    parted = list(_fenced(lines))
+    return any(inside for _, inside in parted) and any(
+        not inside and _re2(SENTENCE).search(line) and _re2(TELLER).search(line) and not _is_statement(line)
+        for line, inside in parted
+    )
 
 
 def _is_diff(lines: Sequence[str]) -> bool:

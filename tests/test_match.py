@@ -193,6 +193,13 @@ def test_what_the_message_says_counts_unless_messages_contradict() -> None:
     assert found("it refused to open\nnobody listens", base) == [(1, {})]
 
 
+def test_what_a_thread_is_called_is_no_comment(small: Base) -> None:
+    title = f'# error loading "torch": {MESSAGE}'
+    assert found(f"{title}\n\nIt worked yesterday.\n", small)
+    assert not found(f"{title}\n# sudo ldconfig\n", small)
+    assert not found(f"\n{title}\n\n", small)
+
+
 @given(st.binary(max_size=400))
 def test_any_bytes(data: bytes) -> None:
     small = Base({"lib-cudart-missing": parse_entry(ENTRY, "lib-cudart-missing.md")})

@@ -220,3 +220,82 @@ def test_a_configuration_beside_an_error_is_no_source() -> None:
 def test_the_writers_own_error_in_a_code_span() -> None:
     line = "But still get error `docker: Error response from daemon: Unknown runtime specified nvidia.`"
     assert not in_code_span(line, line.index("Unknown"), line.index("nvidia"))
+
+
+MANUALS = {
+    "answers to several troubles, in whatever language": """### Q6: 메모리 부족
+
+**증상:**
+```
+RuntimeError: CUDA out of memory
+```
+
+**해결:**
+배치 크기 줄이기
+
+### Q7: 학습이 너무 느림
+
+**해결:**
+모델 크기 줄이기
+""",
+    "questions and answers by number": """Q9: 下载完模型后，如何修改代码
+
+A9: 请参考配置文件
+
+Q10: 显卡内存爆了，提示"OutOfMemoryError: CUDA out of memory"
+
+A10: 将 `LLM_HISTORY_LEN` 的值调低
+""",
+    "chapters underlined as in reStructuredText": """################
+ Troubleshooting
+################
+
+ Error messages
+****************
+
+.. code::
+
+   nvidia-container-cli: requirement error: unsatisfied condition: cuda>=10.0
+
+This error message indicates that the drivers installed on the agent are not compatible with it.
+
+To resolve this issue, run the following commands. If the first succeeds, you should use older images.
+
+Make sure you back up the database and temporarily shut down the master before proceeding further.
+""",
+}
+
+
+@pytest.mark.parametrize("text", MANUALS.values(), ids=MANUALS)
+def test_a_page_of_troubles_is_a_document(text: str) -> None:
+    assert is_source(text)
+
+
+def test_what_somebody_pastes_around_an_own_error_is_no_source() -> None:
+    pasted = """I run this script in the container and it ends with CUDA error: out of memory
+
+```
+import torch
+
+def main():
+    x = torch.ones(2)
+    return x
+
+def other():
+    if main():
+        return 1
+    for y in range(3):
+        assert y
+    return 2
+```
+"""
+    assert not is_source(pasted)
+    assert is_source(pasted.replace("I run this script in the container and", "running this script in a container"))
+
+
+def test_what_may_fail_is_told_by_a_manual() -> None:
+    told = "**HIP GPU Errors**: Launching experiments may fail with the error `No HIP GPUs are available`. Update the driver."
+    begin = told.index("No HIP")
+    assert in_code_span(told, begin, begin + 25)
+    own = told.replace("may fail", "fails")
+    assert not in_code_span(own, own.index("No HIP"), own.index("No HIP") + 25)
