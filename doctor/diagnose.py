@@ -240,9 +240,10 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
 
 def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
     values = finding.values
-    suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in entry.causes]
-    fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
     seems = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
+    causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
+    suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
+    fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
     fixes.sort(key=lambda fix: (STATES.index(place.weigh(fix)[0]), not holds(fix, seems)))
     return Diagnosis(
         finding=finding,
