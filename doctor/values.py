@@ -46,6 +46,8 @@ def derive(finding: Finding) -> Finding:
 class GpuBuild:
     """How a framework's build for CUDA is installed."""
 
+    name: str
+    """As its makers write it."""
     install: str
     check: str
     """A first call on the GPU."""
@@ -55,41 +57,49 @@ class GpuBuild:
 
 GPU_BUILDS = {
     "tensorflow": GpuBuild(
+        "TensorFlow",
         'pip install --upgrade "tensorflow[and-cuda]"',
         """python3 -c 'import tensorflow as tf; print(tf.config.list_physical_devices("GPU"))'""",
         'pip install "tensorflow[and-cuda]==2.14.*"',
     ),
     "jax": GpuBuild(
+        "JAX",
         'pip install --upgrade "jax[cuda12]"',
         "python3 -c 'import jax; print(jax.devices())'",
         'pip install "jax[cuda11_pip]==0.4.25" -f https://storage.googleapis.com/jax-releases/jax_cuda_releases.html',
     ),
     "paddle": GpuBuild(
+        "Paddle",
         "pip uninstall -y paddlepaddle paddlepaddle-gpu"
         " && pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/",
         "python3 -c 'import paddle; paddle.utils.run_check()'",
         "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu<major><minor>/",
     ),
     "cupy": GpuBuild(
+        "CuPy",
         'pip uninstall -y cupy cupy-cuda11x && pip install "cupy-cuda12x[ctk]"',
         "python3 -c 'import cupy; print(cupy.ones(3).sum())'",
         "pip install cupy-cuda<major>x",
     ),
     "mxnet": GpuBuild(
+        "MXNet",
         "pip uninstall -y mxnet && pip install mxnet-cu112",
         "python3 -c 'import mxnet as mx; print(mx.nd.ones(3, mx.gpu()))'",
         "pip install mxnet-cu<major><minor>",
     ),
     "onnxruntime": GpuBuild(
+        "ONNX Runtime",
         "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
         "python3 -c 'import onnxruntime as o; print(o.get_available_providers())'",
         'pip install "onnxruntime-gpu<1.19"',
     ),
     "xgboost": GpuBuild(
+        "XGBoost",
         "pip uninstall -y xgboost xgboost-cpu && pip install xgboost",
         """python3 -c 'import xgboost; print(xgboost.build_info()["USE_CUDA"])'""",
     ),
     "faiss": GpuBuild(
+        "Faiss",
         "pip uninstall -y faiss-cpu && pip install faiss-gpu-cu12",
         "python3 -c 'import faiss; print(faiss.get_num_gpus())'",
     ),
@@ -109,7 +119,7 @@ def of_framework(framework: str, capability: str = "") -> dict[str, str]:
         return {}
     newest = re.match(r"1\d\.|1\d\d$", capability)  # Blackwell, which Paddle has a build of its own for
     install = build.install.replace("/cu126/", "/cu129/") if newest else build.install
-    values = {"gpu_build": install, "gpu_check": build.check, "older_build": build.older}
+    values = {"framework_name": build.name, "gpu_build": install, "gpu_check": build.check, "older_build": build.older}
     return {name: value for name, value in values.items() if value}
 
 

@@ -55,7 +55,7 @@ device (product name), arch (the device's sm_120 or gfx1100; compute_capability,
 override, follow), target (what the code was built for), supported, driver, kernel_driver, cuda, cuda_driver
 (cuda_offered and torch_index follow), required, rocm, glibc, torch, package, container, image, service, path (loaded
 follows), folder, code, xid, pci, index, count, size, free, process, pid, command, module, kernel, reason, framework
-(gpu_build, older_build and gpu_check follow).
+(framework_name, gpu_build, older_build and gpu_check follow).
 
 Beside them a finding has seems_engine, seems_distro, seems_vendor, seems_cluster and seems_framework where the log
 shows signs of them: they only put the fixes in order.

@@ -208,6 +208,10 @@ def test_how_a_framework_is_installed_for_cuda(values: dict[str, str], command: 
     assert command in derived if command and derived else derived is command
 
 
+def test_a_framework_is_called_as_its_makers_call_it() -> None:
+    assert derive(Finding("cuda-no-kernel-image", (), {"seems_framework": "cupy"})).values["framework_name"] == "CuPy"
+
+
 def test_one_command_installs_every_library_that_is_missing() -> None:
     values = derive(
         Finding("lib-system-missing", (), {"library": "libGL.so.1", "libraries": "libGL.so.1 libnone.so.3"})
