@@ -71,6 +71,13 @@ MENTION = (
     r"|^\s*\{(?:\w+: |\"[^\"]+\", ).*\},?\s*$|^\s*#!?\[|^\s*(?:message|set)\s?\(|\$\((?:error|warning) "
     r"|^\s*(?:assert|require|expect|test|self|mock)\w*\.\w+\(|^\s*(?:else |return )?[rf]{1,2}[\"']"
     r"|^\s*\*\s+[@\\]\w|^\s*<(?:td|th|tr|dt|dd|[A-Z]\w+)\b.*>\s*$"
+    # a question or a folded chapter that quotes an error, what is said about one, a pattern that looks for one
+    r"|^\s*<summary>[^\"“`]*[\"“`][^\"”`]+[\"”`][^\"“`]*</summary>|^\s*(?:[-*] )?\*\*Q\d*[:：.]"
+    r"|^\s*(?:This|The) (?:error|warning)(?: message)? (?:is (?:due|because|caused|usually|harmless)|means|indicates"
+    r"|occurs|happens|appears|usually)\b|^\s*If \w+ detects? |\|\| \{ "
+    r"|[\"']\(?\.\*\w.*\.\*"
+    # an object of JavaScript, a struct of Go: what programs print of theirs has quotes or no blanks
+    r"|\{ ?[a-z]\w*: '[^']*', ?[a-z]\w*: |\w\{[A-Z]\w*: [^,{}]{1,60}, [A-Z]\w*: "
     # what a function is documented to raise, a comment in words
     r"|^\s*\w+(?:Error|Exception|Warning): (?:If|When|Whenever|Raised|Thrown) .*[a-z.]$"
     r"|^\s*# [a-z'-]+ (?:[A-Za-z'()-]+[,.:]? ){4}"

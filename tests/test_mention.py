@@ -22,6 +22,14 @@ from doctor.mention import in_code_span, is_mention, is_source
         "This PR says in the README that FP8 is only supported on GPUs with compute capability 8.9",
         '    @warn "HSA runtime is unavailable"',
         "    5: 'rocblas_status_memory_error',",
+        '<summary><b>SGLang: "No HIP GPUs available"</b></summary>',
+        '**Q: SGLang fails with "No HIP GPUs available"**',
+        "This error message is due to a shm-size that is too small. Try updating it.",
+        "If RM detects a driver/library version mismatch, usually after an upgrade, it reports it.",
+        'command -v nvcc >/dev/null 2>&1 || { echo -e "${RED}CUDA toolkit not found.${NC}"; exit 1; }',
+        'pattern: ".*uncorrectable ECC error encountered.*"',
+        "operations: [{ id: 'op-1', name: 'qwen3-8b', error: 'no space left on device' }],",
+        'svc.UpdateStatus("job-2", &OpStatus{Processed: true, Error: errors.New("no space left on device")})',
     ],
 )
 def test_mentions(line: str) -> None:
@@ -38,6 +46,10 @@ def test_mentions(line: str) -> None:
         "- **Exception Message:** HIP error: invalid device function",
         "[ 5.61] amdgpu 0000:03:00.0: amdgpu: Fatal error during GPU init",
         "If reserved memory is large try setting PYTORCH_HIP_ALLOC_CONF; HIP out of memory",
+        "StartContainer failed &ContainerMetadata{Name:cuda,Attempt:0,} error: no space left on device",
+        'Error { kind: StorageFull, message: "No space left on device" }',
+        "<summary>no space left on device</summary>",
+        "The error is an undefined symbol: _ZN3c104cuda9SetDeviceEa originating from vllm._C.abi3.so",
     ],
 )
 def test_errors_are_no_mentions(line: str) -> None:
