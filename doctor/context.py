@@ -48,7 +48,7 @@ PLACES = {
     r"\bamd\.com/gpu": ("vendor", "amd"),
     r"\bnvidia\.com/(?:gpu|mig-)": ("vendor", "nvidia"),
     r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
-    r"-packages/torch/|\btorch\.cuda\b|\bc10::|TORCH_USE_CUDA_DSA|\+cu1\d\d\b": ("framework", "torch"),
+    r"-packages/torch/|\btorch\.cuda\.\w|\bc10::|TORCH_USE_CUDA_DSA|\+cu1\d\d\b": ("framework", "torch"),
     r"[IWEF] tensorflow/|external/local_(?:xla|tsl)/|-packages/tensorflow|\btensorflow\.python\b": (
         "framework", "tensorflow"),
     r"-packages/jax(?:lib)?/|\bjax\._src\b|\bxla_bridge\b|XlaRuntimeError": ("framework", "jax"),

@@ -104,7 +104,7 @@ class Scan:
     mentions: int = 0
     """Lines that matched but are source code or advice."""
     tried: Counter[str] = field(default_factory=Counter)
-    """On how many lines each pattern was tried."""
+    """On how many lines the literals of each pattern stand."""
 
     def of(self, pattern: str | None) -> list[Hit]:
         return self.hits.get(pattern, []) if pattern else []
@@ -219,15 +219,14 @@ class Patterns:
     def _match(
         self, data: bytes, line: int, patterns: Iterable[str], scan: Scan, around: Callable[[int], list[str]]
     ) -> None:
-        if not patterns:
+        scan.tried.update(list(patterns))
+        wanted = [one for one in patterns if len(scan.hits.setdefault(one, [])) < self._most[one]]
+        if not wanted:
             return
         text = without_prefix(data.decode("utf-8", "replace"))
         mention: bool | None = None
-        for pattern in patterns:
-            hits = scan.hits.setdefault(pattern, [])
-            if len(hits) >= self._most[pattern]:
-                continue
-            scan.tried[pattern] += 1
+        for pattern in wanted:
+            hits = scan.hits[pattern]
             found = _re2(pattern).search(text)
             if not found:
                 continue

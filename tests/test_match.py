@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doctor.knowledge import Base, parse_entry
+from doctor.knowledge import Base, parse_entry, shipped
 from doctor.literals import required
 from doctor.match import FLOOD, HITS, Patterns, findings, patterns_of, whole_lines, without_prefix
 
@@ -263,3 +263,15 @@ def test_what_is_put_around_a_message(wrapped: str) -> None:
 def test_signs_of_the_place_are_told_unless_they_contradict(signs: str, expected: dict[str, str], small: Base) -> None:
     ((_, values),) = found(signs + MESSAGE, small)
     assert {name: value for name, value in values.items() if name.startswith("seems_")} == expected
+
+
+def test_the_lines_of_a_healthy_log_are_hardly_ever_candidates() -> None:
+    healthy = (
+        "INFO trainer step=17 loss=0.4210 lr=1.0e-04 tokens/s=2211",
+        "[rank3] NCCL INFO Channel 3/0 : 3[17] -> 1[4] via P2P/CUMEM",
+        "DEBUG vllm.engine Avg prompt throughput: 41.2 tokens/s, GPU KV cache usage: 71.3%",
+        '10.0.0.7 - - "GET /v1/models/5 HTTP/1.1" 200 8121',
+        "WARNING torch.cuda memory allocated 4711 MiB of 81559 MiB on device cuda:0",
+    )
+    text = "\n".join(healthy).encode()
+    assert patterns_of(shipped()).candidates(text) == []
