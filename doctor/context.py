@@ -40,6 +40,12 @@ PLACES = {
     r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),
     r"\bpodman (?:run|start)\b|/containers/storage/overlay": ("engine", "podman"),
     r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
+    r"\b[A-Z]:[\\/]{1,2}(?:Users|Program Files|ProgramData|Windows)[\\/]|-win-x86_64-|windows-amd64|win_amd64": (
+        "system", "windows"),
+    r"[\\](?:Scripts|site-packages)[\\]|\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": (
+        "system", "windows"),
+    r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2|-linux-gnu\b": (
+        "system", "linux"),
     r"\d-generic\b": ("distro", "ubuntu"),
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),

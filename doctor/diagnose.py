@@ -244,7 +244,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
-    fixes.sort(key=lambda fix: (STATES.index(place.weigh(fix)[0]), not holds(fix, seems)))
+    fixes.sort(key=lambda fix: _order(fix, place, seems))
     return Diagnosis(
         finding=finding,
         entry=entry,
@@ -256,6 +256,12 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
         causes=tuple(sorted(suspects, key=lambda suspect: STATES.index(suspect.state))),
         fixes=tuple(filled(fix, values) for fix in fixes),
     )
+
+
+def _order(fix: Fix, place: _Place, seems: dict[str, str]) -> tuple[int, bool]:
+    """By what is known; what the log's signs speak against comes first by nothing, and last among its like."""
+    state, against = STATES.index(place.weigh(fix)[0]), not holds(fix, seems)
+    return max(state, STATES.index("open")) if against else state, against
 
 
 def holds(item: Cause | Fix, circumstances: dict[str, str]) -> bool:

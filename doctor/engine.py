@@ -249,7 +249,7 @@ def circumstances(facts: Facts) -> dict[str, str]:
     if facts.engine:
         known["engine"] = facts.engine.kind
     if facts.host and facts.host.family:
-        known["distro"] = facts.host.family
+        known |= {"system": "linux", "distro": facts.host.family}
     if facts.pci and bool(facts.pci.nvidia) != bool(facts.pci.amd):
         known["vendor"] = "nvidia" if facts.pci.nvidia else "amd"
     if facts.kubernetes and facts.kubernetes.is_node:

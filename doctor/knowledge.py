@@ -24,8 +24,8 @@ WHERE = ("host", "container", "dockerfile", "compose", "cluster")
 RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
 CIRCUMSTANCES = (
-    "engine", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol", "framework",
-    "said",
+    "engine", "system", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol",
+    "framework", "said",
 )  # fmt: skip
 DECIDING = ("check", "shown by")
 DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")

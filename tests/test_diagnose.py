@@ -166,6 +166,16 @@ def test_signs_of_the_place_order_the_fixes_and_leave_none_out(signs: dict[str, 
     assert [fix.title for fix in known.fixes] == ["dnf"], "what is known decides"
 
 
+def test_what_the_signs_speak_against_does_not_come_first_by_what_is_known() -> None:
+    override = Fix("override", "container", "safe", ("true",), when={"relative": ("known",), "system": ("linux",)})
+    build = Fix("build", "dockerfile", "safe", ("true",))
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", fixes=(build, override))})
+    (linux,) = diagnose([finding("of-one", relative="known")], base).ranked
+    (windows,) = diagnose([finding("of-one", relative="known", seems_system="windows")], base).ranked
+    assert [fix.title for fix in linux.fixes] == ["override", "build"]
+    assert [fix.title for fix in windows.fixes] == ["build", "override"]
+
+
 def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
     fixes = tuple(
         Fix(name, "dockerfile", "safe", ("true",), when={"framework": (name,)} if name != "any" else {})
