@@ -44,7 +44,7 @@ PLACES = {
         "system", "windows"),
     r"[\\](?:Scripts|site-packages)[\\]|\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": (
         "system", "windows"),
-    r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2|-linux-gnu\b": (
+    r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),
     r"\d-generic\b": ("distro", "ubuntu"),
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
