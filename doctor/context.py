@@ -39,6 +39,7 @@ https://github.com/pytorch/pytorch/blob/main/c10/cuda/CUDACachingAllocator.cpp""
 PLACES = {
     r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),
     r"\bpodman (?:run|start)\b|/containers/storage/overlay": ("engine", "podman"),
+    r"/\.singularity\.d/|\b(?:singularity|apptainer)(?: -\S+)* (?:exec|run|shell)\b": ("engine", "apptainer"),
     r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
     r"\b[A-Z]:[\\/]{1,2}(?:Users|Program Files|ProgramData|Windows)[\\/]|-win-x86_64-|windows-amd64|win_amd64": (
         "system", "windows"),
