@@ -62,7 +62,7 @@ where the log shows signs of them: they only put the fixes in order.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
-system: linux, windows (native; WSL is a Linux); distro: debian, ubuntu, rhel, fedora, suse, arch;
+system: linux (also WSL, and where nothing tells), windows; distro: debian, ubuntu, rhel, fedora, suse, arch;
 vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older, other (than all that the program has code for);
 copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with other processes (what was

@@ -174,6 +174,9 @@ def test_what_the_signs_speak_against_does_not_come_first_by_what_is_known() -> 
     (windows,) = diagnose([finding("of-one", relative="known", seems_system="windows")], base).ranked
     assert [fix.title for fix in linux.fixes] == ["override", "build"]
     assert [fix.title for fix in windows.fixes] == ["build", "override"]
+    native = replace(build, title="native", when={"system": ("windows",)})
+    base = Base({"of-one": replace(base.entries["of-one"], fixes=(native, build))})
+    assert [fix.title for fix in diagnose([finding("of-one")], base).ranked[0].fixes] == ["build", "native"]
 
 
 def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
