@@ -107,7 +107,7 @@ PRINTED = (
     r"|^\s*(?:docker|podman|nvidia-container-cli|Error|ERROR|FATAL|FAILED|INFO|WARNING|DEBUG|CRITICAL|FATA|ERRO)\b"
     r"[:\s\[]"
     r"|^\[?\d{4}[-/]\d\d[-/]\d\d[ T]|^\[? *\d+\.\d{3,}\]|^[EWIF]\d{4} |^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-    r"|error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )|^E {2,}\S"
+    r"|^CUDA[ _]SETUP: |error while loading shared libraries|^\s*[A-Za-z]\w{1,20} (?:error:? |Error: )|^E {2,}\S"
     r"|with CUDA capability sm_\d+ is not compatible with the current|^\s*The current PyTorch install supports"
 )
 # The line before an error that a manual then explains.

@@ -150,6 +150,7 @@ def test_a_manual_is_no_log() -> None:
         ("You may run into these errors when", "I run into these errors since"),
         ("### Errors of the driver", "### Describe the bug"),
         ("### Errors of the driver", "[12.34] NVRM: loading NVIDIA UNIX x86_64 Kernel Module"),
+        ("### Errors of the driver", "==========\nCUDA SETUP: CUDA detection failed! Possible reasons:"),
     ],
 )
 def test_a_report_is_no_manual(one: str, other: str) -> None:
