@@ -16,8 +16,8 @@ MENTION = (
     r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if \(.*[{)]$|if (?:!|\[)"
     r"|(?:if|elif|else|for|while|def|class|with)\b.*:\s+#)"
-    # a comment's next line is indented; the item of a list is not
-    r"|^[\s+-]+\* (?:@|[A-CE-Z]\w*(?:[^\w:]|$|[^rn\W]:)|D[a-df-z])"
+    # a comment's next line is indented; the item of a list is not, nor a banner's column (` * CUDA      disabled`)
+    r"|^[\s+-]+\* (?:@|[A-CE-Z]\w*(?: \S|[^\w: ]|\s*$|[^rn\W]:)|D[a-df-z])"
     r"|\bin (?:str\()?(?:e|ex|exc|err|error|exception|msg|message|line|text|stderr|stdout|output|out)(?:[.\[):]|$)"
     r"|(?:^\s*|, )(?:reason|match)=[rf]?[\"'][^\"']*[\"'][,)]"
     r"|^\s*(?:Expect|Skip|By|It)\(|\[\]string\{|^\s*[\"'].*[\"'] \\$|^\s*\), [rf]?[\"']"
@@ -85,7 +85,7 @@ MENTION = (
 # Lines that source code and documents are made of.
 CODE = (
     r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
-    r"|^\s*(?://|/\*|\*\s|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
+    r"|^\s*(?://|/\*|\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
     r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
     r"|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"

@@ -204,6 +204,14 @@ def test_records_are_no_statements(line: str) -> None:
     assert not is_mention(line)
 
 
+def test_a_banner_in_columns_is_no_comment() -> None:
+    """XMRig tells its set-up in lines that begin like those of a comment in C."""
+    line = " * CUDA         disabled (failed to load CUDA plugin)"
+    assert not is_source(f"{line}\n * OPENCL       disabled\n * MEMORY       3.2/15.4 GB\n")
+    assert not is_mention(line)
+    assert is_mention(" * CUDA kernels are not available then")
+
+
 def test_a_diff_is_no_log() -> None:
     hunk = '@@ -1,3 +1,3 @@\n try:\n-    die("CUDA error: out of memory")\n+    die("CUDA error: out of memory on %d" % n)\n'
     assert is_source("--- a/x.py\n+++ b/x.py\n" + hunk)
