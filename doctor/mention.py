@@ -85,7 +85,8 @@ MENTION = (
 # Lines that source code and documents are made of.
 CODE = (
     r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
-    r"|^\s*(?://|/\*|\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
+    r"|^\s*(?://|/\*|\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))"
+    r"|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
     r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
     r"|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
