@@ -67,6 +67,7 @@ PLACES = {
         "framework", "onnxruntime"),
     r"\bggml_cuda|\bggml-cuda|\bllama_model_load|\bllama runner\b|starting llama server": ("framework", "llama.cpp"),
     r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
+    r"\bTorchSharp\b": ("framework", "torchsharp"),
     r"/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
 }  # fmt: skip
 """Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's or a framework's names.

@@ -68,7 +68,8 @@ copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with other processes (what was
 lacking, by the program's account); relative: known, not known (a GPU whose code a gfx target can load by
 HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose function is undefined); framework: torch, tensorflow,
-jax, paddle, cupy, mxnet, onnxruntime, llama.cpp and others that a matcher names; said: words of the entry's own that
+jax, paddle, cupy, mxnet, onnxruntime, llama.cpp, torchsharp and others that a matcher names;
+said: words of the entry's own that
 its matchers state in values = { said = "no permission" }, where the message decides between the causes.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
