@@ -219,7 +219,8 @@ class Patterns:
     def _match(
         self, data: bytes, line: int, patterns: Iterable[str], scan: Scan, around: Callable[[int], list[str]]
     ) -> None:
-        scan.tried.update(list(patterns))
+        for pattern in patterns:
+            scan.tried[pattern] += 1
         wanted = [one for one in patterns if len(scan.hits.setdefault(one, [])) < self._most[one]]
         if not wanted:
             return

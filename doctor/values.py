@@ -53,6 +53,8 @@ class GpuBuild:
     """A first call on the GPU."""
     older: str = ""
     """The build for a driver that offers an older CUDA."""
+    newest: str = ""
+    """The build for Blackwell, where that is another."""
 
 
 GPU_BUILDS = {
@@ -74,6 +76,8 @@ GPU_BUILDS = {
         " && pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/",
         "python3 -c 'import paddle; paddle.utils.run_check()'",
         "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu<major><minor>/",
+        "pip uninstall -y paddlepaddle paddlepaddle-gpu"
+        " && pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu129/",
     ),
     "cupy": GpuBuild(
         "CuPy",
@@ -117,8 +121,8 @@ def of_framework(framework: str, capability: str = "") -> dict[str, str]:
     build = GPU_BUILDS.get(framework)
     if not build:
         return {}
-    newest = re.match(r"1\d\.|1\d\d$", capability)  # Blackwell, which Paddle has a build of its own for
-    install = build.install.replace("/cu126/", "/cu129/") if newest else build.install
+    blackwell = re.match(r"1\d\.|1\d\d$", capability)
+    install = build.newest if blackwell and build.newest else build.install
     values = {"framework_name": build.name, "gpu_build": install, "gpu_check": build.check, "older_build": build.older}
     return {name: value for name, value in values.items() if value}
 
