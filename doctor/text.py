@@ -29,6 +29,14 @@ def one_line(text: str, width: int = 300) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def size_words(size: int) -> str:
+    """Bytes as a person says them."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def reason_of(error: BaseException, width: int = 300) -> str:
     """The innermost reason of an error on one line: the packages that speak to engines wrap it three times over."""
     here: BaseException | None = error

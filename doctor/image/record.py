@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Stack = Literal["cuda", "rocm", "both", "cpu"]
+ARCHIVE, LAYOUT = "an archive, in place", "an OCI layout, in place"
+ROOT, PACKED_ROOT = "an unpacked root", "an archive of a root file system"
+FILES = (ARCHIVE, LAYOUT, ROOT, PACKED_ROOT)
+"""What is read without an engine: none knows it by that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ class Contents:
     baked: tuple[str, ...]
     """Files of a driver that belong to the host."""
     not_examined: tuple[str, ...]
+
+    @property
+    def in_engine(self) -> str:
+        """The reference as `docker run` takes it; empty for an archive, a folder and a container's own files."""
+        return "" if "://" in self.reference or self.how_read in FILES else self.reference
 
     def version(self, component: str) -> str | None:
         """The version of a component, by the first source that tells it."""

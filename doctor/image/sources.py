@@ -23,6 +23,7 @@ from doctor.image.folder import FolderReader
 from doctor.image.local import container_named, image_named
 from doctor.image.oci import ArchiveBlobs, Blobs, Config, FolderBlobs, Images, identity_of
 from doctor.image.planned import Opened, Planned, StreamBlobs, of_manifest
+from doctor.image.record import ARCHIVE, LAYOUT, PACKED_ROOT, ROOT
 from doctor.image.unpacked import unpacked
 from doctor.text import one_line
 
@@ -84,7 +85,7 @@ def _unpacked_root(reference: str, path: str, examination: Examination) -> Opene
     except OSError as error:
         raise UsageError(f"{one_line(path, 200)} cannot be read: {error.strerror}") from None
     read = FolderReader(path, path, examination, overlay=False, sizes=True).read
-    return Opened(reference, "an unpacked root", "", Config(), (Planned(path, "", read),))
+    return Opened(reference, ROOT, "", Config(), (Planned(path, "", read),))
 
 
 def _archive(reference: str, rest: str, platform: str, examination: Examination, stack: ExitStack) -> Opened:
@@ -104,7 +105,7 @@ def _archive(reference: str, rest: str, platform: str, examination: Examination,
     if blobs.get("manifest.json") is None and blobs.get("index.json") is None:
         return _bare_root(reference, path, inner, whole, examination)
     manifest = Images(blobs, one_line(path, 200), examination).choose(wanted, platform)
-    return of_manifest(reference, "an archive, in place", manifest, blobs, examination)
+    return of_manifest(reference, ARCHIVE, manifest, blobs, examination)
 
 
 def _bare_root(reference: str, path: str, source: Source, whole: int, examination: Examination) -> Opened:
@@ -119,7 +120,7 @@ def _bare_root(reference: str, path: str, source: Source, whole: int, examinatio
     if not names & {"bin", "usr", "etc", "lib", "opt", "home", "root", "var"}:
         raise UsageError(f"{one_line(path, 200)} holds no image: no manifest.json, no index.json and no root folders")
     planned = Planned(path, "", partial(reader.read, 0))
-    return Opened(reference, "an archive of a root file system", "", Config(), (planned,))
+    return Opened(reference, PACKED_ROOT, "", Config(), (planned,))
 
 
 def _path_and_name(rest: str) -> tuple[str, str]:
@@ -152,4 +153,4 @@ def _layout(reference: str, rest: str, platform: str, examination: Examination, 
     blobs = FolderBlobs(path)
     stack.callback(blobs.close)
     manifest = Images(blobs, one_line(path, 200), examination).choose(wanted, platform)
-    return of_manifest(reference, "an OCI layout, in place", manifest, blobs, examination)
+    return of_manifest(reference, LAYOUT, manifest, blobs, examination)

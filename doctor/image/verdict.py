@@ -219,29 +219,31 @@ def _holds(conditions: Iterable[str], driver: str, newest: str) -> bool | None:
 # Findings
 
 
-def findings(
-    contents: Contents, verdicts: Sequence[Verdict], driver: str | None = None, name: str = ""
-) -> Iterator[Finding]:
+def findings(contents: Contents, verdicts: Sequence[Verdict], driver: str | None = None) -> Iterator[Finding]:
     """What is wrong with an image on these GPUs, and in itself, each with its evidence."""
-    image = name or contents.reference
     groups: dict[tuple[str, str, bool], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         for fault in verdict.faults:
             groups[fault, verdict.decided_by, verdict.runs == "partly"].append(verdict)
     for (fault, _, _), group in groups.items():
-        yield _of_verdicts(contents, group, fault, driver, image)
-    yield from _of_libraries(contents, image)
-    yield from _of_versions(contents, image)
-    yield from _of_driver_files(contents, image)
+        yield _of_verdicts(contents, group, fault, driver)
+    yield from _of_libraries(contents)
+    yield from _of_versions(contents)
+    yield from _of_driver_files(contents)
 
 
-def _of_verdicts(contents: Contents, group: list[Verdict], fault: str, driver: str | None, image: str) -> Finding:
+def _named(contents: Contents) -> dict[str, str]:
+    """The value that commands need; without it they show their blank."""
+    return {"image": contents.in_engine} if contents.in_engine else {}
+
+
+def _of_verdicts(contents: Contents, group: list[Verdict], fault: str, driver: str | None) -> Finding:
     """One finding for all GPUs that fail for the same reason in the same file."""
     first = group[0]
-    one = _of_verdict(contents, first, fault, driver, image)
+    one = _of_verdict(contents, first, fault, driver)
     if len(group) == 1:
         return one
-    others = [_of_verdict(contents, verdict, fault, driver, image).evidence[0] for verdict in group[1:]]
+    others = [_of_verdict(contents, verdict, fault, driver).evidence[0] for verdict in group[1:]]
     names = [verdict.gpu.name for verdict in group]
     device = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     values = {key: value for key, value in one.values.items() if key != "arch"}
@@ -253,21 +255,21 @@ def _of_verdicts(contents: Contents, group: list[Verdict], fault: str, driver: s
     )
 
 
-def _of_verdict(contents: Contents, verdict: Verdict, fault: str, driver: str | None, image: str) -> Finding:
+def _of_verdict(contents: Contents, verdict: Verdict, fault: str, driver: str | None) -> Finding:
     gpu = verdict.gpu
-    values = {"image": image, "device": gpu.name, "arch": arch_of(gpu)}
+    values = {**_named(contents), "device": gpu.name, "arch": arch_of(gpu)}
     severity: Severity | None = None
     if fault == "framework-wrong-vendor":
         built, asked = ("NVIDIA (CUDA)", "AMD (ROCm)") if contents.stack == "cuda" else ("AMD (ROCm)", "NVIDIA (CUDA)")
         values |= {"built": built, "asked": asked, "vendor": built.split()[0]}
-        evidence = _seen(image, contents.why_stack, says=f"{gpu.name} is a GPU for {asked}")
+        evidence = _seen(contents.reference, contents.why_stack, says=f"{gpu.name} is a GPU for {asked}")
     elif fault == "framework-cpu-only-build":
         one = next(one for one in contents.frameworks if is_primary(one.name))
         values |= {"package": one.name, "torch": one.version}
         evidence = _seen(one.where, f"{one.name} {one.version}", says=contents.why_stack)
     elif fault in ("cuda-driver-too-old", "nvidia-cuda-requirement-unsatisfied"):
         cuda = contents.version("cuda") or ""
-        where = next((one.where for one in contents.versions if one.component == "cuda"), image)
+        where = next((one.where for one in contents.versions if one.component == "cuda"), contents.reference)
         required = contents.environment.get("NVIDIA_REQUIRE_CUDA", "").partition(" ")[0]
         newest = cuda_for_driver(driver or "") or ""
         values |= {"driver": driver or "", "cuda": cuda, "cuda_driver": newest, "required": required or cuda}
@@ -339,7 +341,7 @@ def fault_of_library(needed: str, component: str) -> str:
     return "lib-system-missing"
 
 
-def _of_libraries(contents: Contents, image: str) -> Iterator[Finding]:
+def _of_libraries(contents: Contents) -> Iterator[Finding]:
     """One finding a fault, about the library that weighs most: what is missing together is put in together."""
     groups: dict[str, list[Library]] = defaultdict(list)
     for one in contents.libraries:
@@ -351,13 +353,15 @@ def _of_libraries(contents: Contents, image: str) -> Iterator[Finding]:
     for fault, missing in groups.items():
         first = min(missing, key=lambda one: (not one.deciding, not one.at_start))
         grave = first.deciding and (first.at_start or fault != "lib-system-missing")
-        values = {"library": one_line(first.needed), "needed_by": _short(first.by[0]), "image": image}
+        values = {"library": one_line(first.needed), "needed_by": _short(first.by[0]), **_named(contents)}
         values["copy"] = "elsewhere" if first.elsewhere else "absent"
         if first.elsewhere:
             values["folder"] = one_line(first.elsewhere[0].rpartition("/")[0])
         evidence = tuple(item for one in (first, *missing) for item in _of_library(one))
         sure: Sureness = "certain" if first.at_start else "likely"
-        yield Finding(fault, tuple(dict.fromkeys(evidence)), values, sure, None if grave else "warning", image)
+        yield Finding(
+            fault, tuple(dict.fromkeys(evidence)), values, sure, None if grave else "warning", contents.reference
+        )
 
 
 def _of_library(one: Library) -> Iterator[Evidence]:
@@ -373,7 +377,7 @@ def _where(one: Library) -> str:
     return f"not in {', '.join(dict.fromkeys(folder for folder in folders[:4] if folder))}" if folders else "not found"
 
 
-def _of_versions(contents: Contents, image: str) -> Iterator[Finding]:
+def _of_versions(contents: Contents) -> Iterator[Finding]:
     for one in contents.version_faults:
         node = one.nodes[-1]
         fault = "lib-cuda-version-node-missing"
@@ -384,23 +388,30 @@ def _of_versions(contents: Contents, image: str) -> Iterator[Finding]:
         elif not node.startswith("lib"):
             continue
         evidence = _seen(one.by, f"needs {node} of {one.library}", says=f"{one.found} does not have it")
-        values = {"library": one_line(one.library), "node": one_line(node), "needed_by": _short(one.by), "image": image}
-        if contents.glibc:
-            values["glibc"] = contents.glibc
+        values = {
+            "library": one_line(one.library),
+            "node": one_line(node),
+            "needed_by": _short(one.by),
+            **_named(contents),
+        }
+        if re.fullmatch(r"GLIBC_\d[\d.]*", node):
+            values["glibc"] = node.removeprefix(
+                "GLIBC_"
+            )  # as a loader's message names it: the version that is asked for
         yield Finding(fault, (evidence,), values, "certain", None, one.by)
 
 
-def _of_driver_files(contents: Contents, image: str) -> Iterator[Finding]:
+def _of_driver_files(contents: Contents) -> Iterator[Finding]:
     if contents.baked:
         evidence = tuple(
             _seen(path, path, says="a file of the NVIDIA driver, which belongs to the host")
             for path in contents.baked[:3]
         )
-        values = {"path": one_line(contents.baked[0]), "image": image, "count": str(len(contents.baked))}
+        values = {"path": one_line(contents.baked[0]), "count": str(len(contents.baked)), **_named(contents)}
         yield Finding("nvidia-hook-mount-conflict", evidence, values, "likely", "warning")
     if contents.stubs:
         evidence = (_seen(contents.stubs[0], contents.stubs[0], says="a stub in a folder that the loader searches"),)
-        values = {"path": one_line(contents.stubs[0]), "library": "libcuda.so.1", "image": image}
+        values = {"path": one_line(contents.stubs[0]), "library": "libcuda.so.1", **_named(contents)}
         yield Finding("cuda-compat-library-conflict", evidence, values, "likely", "warning")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from doctor.render.appearance import Appearance
-from doctor.text import one_line, plain
+from doctor.text import one_line, plain, size_words
 
 SIGNS = {
     "yes": "✓ yes",
@@ -35,20 +35,19 @@ def image_text(image: dict[str, Any], look: Appearance) -> str:
     if image["verdicts"]:
         rows += [*_verdicts(image, look), ""]
         rows += [*_matrix(image, look)]
-    return "\n".join(rows) + "\n\n"
+    return "\n".join(rows).rstrip("\n") + "\n\n"
 
 
 def _head(image: dict[str, Any], look: Appearance) -> Iterator[str]:
-    yield (
-        look.paint(plain(image["reference"]), "bold") + f"   {plain(image['platform'])} · {image['size'] / 1e9:.2f} GB"
-    )
+    told = " · ".join(filter(None, (plain(image["platform"]), size_words(image["size"]))))
+    yield look.paint(plain(image["reference"]), "bold") + f"   {told}"
     yield f"   Read from   {plain(image['read_from'])}"
     libc = f"glibc {image['glibc']}" if image["glibc"] else f"musl {image['musl']}" if image["musl"] else "no C library"
     yield f"   System      {plain(image['distribution'] or 'no distribution')}, {libc}"
     named = {"cuda": "CUDA", "rocm": "ROCm", "cudnn": "cuDNN", "nccl": "NCCL"}
-    told = [f"{says} {plain(image[key])}" for key, says in named.items() if image[key]]
-    if told:
-        yield f"   Versions    {', '.join(told)}"
+    versions = [f"{says} {plain(image[key])}" for key, says in named.items() if image[key]]
+    if versions:
+        yield f"   Versions    {', '.join(versions)}"
     for one in image["frameworks"]:
         built = f", built for {one['build']} {one['built_for'] or ''}".rstrip() if one["build"] else ""
         yield f"   Framework   {plain(one['name'])} {plain(one['version'] or '')}{built}"

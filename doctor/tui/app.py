@@ -16,8 +16,9 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from doctor.errors import UsageError
+from doctor.text import size_words
 from doctor.tui.jobs import JobFailed, Jobs, Post
-from doctor.tui.literal import clean, size_words
+from doctor.tui.literal import clean
 from doctor.tui.machine import Machine
 from doctor.tui.messages import Ready
 from doctor.tui.paste import take_pastes_whole

@@ -16,11 +16,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from doctor.errors import UsageError
+from doctor.text import size_words
 from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import cards, gap, note, prose, title
 from doctor.tui.choose import ChooseDialog
 from doctor.tui.jobs import JobFailed, Post, now_and_then
-from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
+from doctor.tui.literal import clean, cut, cut_middle, wrap
 from doctor.tui.messages import ImageInspected, ImageProgress, ImagesListed
 from doctor.tui.panes import WIDE, TabbedScreen
 from doctor.tui.rows import Cards, Lines, Row, Rows

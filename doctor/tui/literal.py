@@ -96,11 +96,3 @@ def _items(paragraph: str) -> list[str]:
         else:
             items.append(words)
     return items
-
-
-def size_words(size: int) -> str:
-    """Bytes as a person says them."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"

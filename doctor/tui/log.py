@@ -18,10 +18,11 @@ from textual.widgets import TextArea
 
 from doctor.errors import UsageError
 from doctor.report import Report
+from doctor.text import size_words
 from doctor.tui.answer import AnswerScreen
 from doctor.tui.blocks import cards, command, note, prose
 from doctor.tui.jobs import JobFailed, Post, now_and_then
-from doctor.tui.literal import LONGEST, clean, size_words, split_cells
+from doctor.tui.literal import LONGEST, clean, split_cells
 from doctor.tui.log_text import LogText
 from doctor.tui.messages import LogExplained, LogRead, Sought
 from doctor.tui.rows import Row, Rows

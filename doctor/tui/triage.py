@@ -22,9 +22,10 @@ from textual.widgets import Static, TextArea
 from doctor.diagnose import Diagnosis
 from doctor.errors import UsageError
 from doctor.report import Report
+from doctor.text import size_words
 from doctor.tui.blocks import Block, cards, command, gap, note, prose, quote, title
 from doctor.tui.jobs import JobFailed, Post
-from doctor.tui.literal import clean, cut, cut_middle, size_words, wrap
+from doctor.tui.literal import clean, cut, cut_middle, wrap
 from doctor.tui.rows import Lines, Row, Rows
 from doctor.tui.section import SectionScreen
 from doctor.tui.signs import SIGNS

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,13 @@ def test_text_shows_files_down_and_gpus_across(archive: str) -> None:
     assert head.split()[-2:] == ["sm_80", "sm_75"]
     assert "libtorch_cuda.so" in row
     assert row.split()[-4:] == ["✓", "yes", "✗", "no"]
+
+
+def test_the_head_tells_a_small_size_as_it_is(archive: str) -> None:
+    lines = doctor("image", archive, "--gpu", "A100").stdout.splitlines()
+    assert lines[0].startswith(f"{archive}   linux/amd64 · ")
+    assert lines[0].endswith(" KB")
+    assert not any(a == b == "" for a, b in pairwise(lines)), "one blank line between parts"
 
 
 def test_sarif(archive: str) -> None:

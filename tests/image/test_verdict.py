@@ -10,7 +10,7 @@ import pytest
 from doctor.gpus import Gpu, find_gpu
 from doctor.image.examination import Examination
 from doctor.image.inventory import examine
-from doctor.image.record import Code, Contents, Framework, Version
+from doctor.image.record import ARCHIVE, LAYOUT, PACKED_ROOT, ROOT, Code, Contents, Framework, Version, VersionFault
 from doctor.image.verdict import findings, judge, requirement_unmet
 from tests.image.conftest import PACKAGES, amd, cuda, saved, tar, torch_layer
 
@@ -245,3 +245,25 @@ def test_missing_libraries_are_named_with_who_needs_them(tmp_path: Path) -> None
     # One subject: the report joins them.
     assert len({one.subject for one in found}) == 1
     assert found[0].values["needed_by"] == "libtorch_cuda.so"
+
+
+@pytest.mark.parametrize(
+    ("reference", "how", "named"),
+    [
+        ("trainer:2.3", "the engine's layer folders", "trainer:2.3"), ("trainer:2.3", "blobs of containerd's store", "trainer:2.3"),
+        ("trainer.tar", ARCHIVE, ""), ("archive://trainer.tar", ARCHIVE, ""), ("layout", LAYOUT, ""), ("root", ROOT, ""),
+        ("root.tar", PACKED_ROOT, ""), ("container://trainer", "the container's layer folders", ""),
+    ],
+)  # fmt: skip
+def test_only_an_engines_image_goes_into_commands(reference: str, how: str, named: str) -> None:
+    """`docker run archive://trainer.tar` is no command: without a name it shows its blank."""
+    contents = replace(made(TORCH_25), reference=reference, how_read=how)
+    (found,) = findings(contents, [judge(contents, gpu("RTX 5090"))])
+    assert found.values.get("image", "") == named
+
+
+def test_a_glibc_that_is_too_old_is_told_by_the_version_that_is_asked_for() -> None:
+    """The entry says that the glibc here is older than it: never older than itself."""
+    fault = VersionFault("libm.so.6", "/lib/libm.so.6", ("GLIBC_2.38",), "/opt/program")
+    (found,) = findings(replace(made(), version_faults=(fault,)), ())
+    assert (found.fault, found.values["glibc"], found.values["node"]) == ("lib-glibc-too-old", "2.38", "GLIBC_2.38")
