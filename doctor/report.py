@@ -25,6 +25,18 @@ class Corrected:
     """Variables whose value was not read: the shell that runs the line must have them."""
     service: str = ""
     """The container's compose service, if compose made it."""
+    first: tuple[str, ...] = ()
+    """Commands to type before `run`: the container that failed has its name."""
+    left_out: tuple[str, ...] = ()
+    """What else the container has and the line has not, in words."""
+    remarks: tuple[str, ...] = ()
+    """Sentences to show beside it, about the above."""
+
+    @property
+    def forms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(title, what to copy), in the form first that the container was made in."""
+        forms = (("As a docker run line", (*self.first, self.run)), ("As a compose service", (self.compose,)))
+        return forms[::-1] if self.service else forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +186,6 @@ def _corrected(corrected: Corrected | None) -> dict[str, Any] | None:
         "changes": list(corrected.changes),
         "unread": list(corrected.unread),
         "service": corrected.service,
+        "first": list(corrected.first),
+        "left_out": list(corrected.left_out),
     }

@@ -155,7 +155,7 @@ def as_compose(line: RunLine) -> str:
         rows.append("    ulimits:")
         for name, (soft, hard) in line.ulimits.items():
             rows += [f"      {name}:", f"        soft: {soft}", f"        hard: {hard}"]
-    rows += _reservation(line)
+    rows += [*_healthcheck(line), *_logging(line), *_reservation(line)]
     volumes = [volume.split(":")[0] for volume in line.volumes if volume[0] not in "/.~" and ":" in volume]
     for title, names in (("networks", [own_network] if own_network else []), ("volumes", volumes)):
         if names:
@@ -169,6 +169,31 @@ def _rest(line: RunLine) -> list[tuple[str, object]]:
         fields.append((key, [value for name, value in line.rest if name == option]))
     fields += [("stop_grace_period", f"{value}s") for name, value in line.rest if name == "--stop-timeout"]
     return fields
+
+
+HEALTH_KEYS = {
+    "--health-cmd": "test", "--health-interval": "interval", "--health-timeout": "timeout",
+    "--health-retries": "retries", "--health-start-period": "start_period",
+    "--health-start-interval": "start_interval",
+}  # fmt: skip
+
+
+def _healthcheck(line: RunLine) -> list[str]:
+    if ("--no-healthcheck", "") in line.rest:
+        return ["    healthcheck:", "      disable: true"]
+    rows = []
+    for name, value in line.rest:
+        if name in HEALTH_KEYS:
+            rows.append(f"      {HEALTH_KEYS[name]}: {value if name == '--health-retries' else _text(value)}")
+    return ["    healthcheck:", *rows] if rows else []
+
+
+def _logging(line: RunLine) -> list[str]:
+    rows = [f"      driver: {_text(value)}" for name, value in line.rest if name == "--log-driver"]
+    options = [value.partition("=") for name, value in line.rest if name == "--log-opt"]
+    rows += ["      options:"] if options else []
+    rows += [f"        {_key(name)}: {_text(value)}" for name, _, value in options]
+    return ["    logging:", *rows] if rows else []
 
 
 def _mounts(line: RunLine) -> list[str]:

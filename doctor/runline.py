@@ -7,7 +7,8 @@ CDI names: https://github.com/cncf-tags/container-device-interface/blob/main/SPE
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from doctor.diagnose import Diagnosis
@@ -150,7 +151,33 @@ def correct(diagnoses: Sequence[Diagnosis], facts: Facts) -> Corrected | None:
     if not words:
         return None
     unread = tuple(name for name, value in line.environment.items() if value is None)
-    return Corrected(as_run(line), as_compose(line), tuple(words), unread, line.service)
+    left_out = facts.container.unread
+    first = () if line.service else tuple(_making_room(facts.container, line.engine))
+    return Corrected(
+        as_run(line), as_compose(line), tuple(words), unread, line.service, first, left_out,
+        tuple(_remarks(unread, left_out, facts.container if first else None, line.engine)),
+    )  # fmt: skip
+
+
+def _making_room(container: ContainerFacts, engine: str) -> Iterator[str]:
+    """The name is taken by the container that failed, and what it uses while it runs: it is kept under another name."""
+    name = shlex.quote(container.name)
+    runs = container.status in ("running", "restarting", "paused")
+    if runs:
+        yield f"{engine} stop {name}"
+    if not (runs and container.auto_remove):
+        yield f"{engine} rename {name} {name}-old"
+
+
+def _remarks(unread: Sequence[str], left_out: Sequence[str], kept: ContainerFacts | None, engine: str) -> Iterator[str]:
+    if unread:
+        names = ", ".join(unread[:6]) + (" …" if unread[6:] else "")
+        yield f"The value of {names} was not read: set it in the shell that runs this."
+    if left_out:
+        yield f"Not carried over, since not read: {'; '.join(left_out)}."
+    if kept and not kept.auto_remove:
+        name = shlex.quote(kept.name)
+        yield f"The old container keeps its files and log as {name}-old; when all is well: {engine} rm {name}-old"
 
 
 def request_nvidia(line: RunLine, facts: Facts) -> RunLine:

@@ -12,23 +12,32 @@ from doctor.diagnose import diagnose
 from doctor.facts import Facts, parse, yaml
 from doctor.finding import Evidence, Finding
 from doctor.knowledge import shipped
+from doctor.render.appearance import Appearance
+from doctor.render.html import body
+from doctor.render.markdown import report_markdown
+from doctor.render.text import report_text
+from doctor.report import Corrected, Report
 from doctor.runforms import as_compose, as_run
 from doctor.runline import CHANGES, correct, of_container
 from doctor.snapshot import Reading, Snapshot, Target
+from doctor.tui.blocks import fixes
 
 
-def machine(host: dict, config: dict | None = None, nodes: dict | None = None, podman: bool = False) -> Facts:
+def machine(
+    host: dict, config: dict | None = None, nodes: dict | None = None, podman: bool = False, *,
+    image: dict | None = None, status: str = "exited",
+) -> Facts:  # fmt: skip
     container = {
         "Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "Mounts": [],
-        "State": {"Status": "exited", "ExitCode": 1, "StartedAt": "2026-11-24T10:00:00Z"},
+        "State": {"Status": status, "ExitCode": 1, "StartedAt": "2026-11-24T10:00:00Z"},
         "HostConfig": {"Runtime": "runc", "ShmSize": 64 << 20, "IpcMode": "private", **host},
         "Config": {"Image": "trainer:2.3", "Cmd": ["python", "train.py"], "Env": ["PATH=/usr/bin"], **(config or {})},
     }  # fmt: skip
-    image = {"Id": "sha256:2", "Architecture": "amd64", "Config": {"Env": ["PATH=/usr/bin"], "Cmd": ["bash"]}}
+    of_image = {"Env": ["PATH=/usr/bin"], "Cmd": ["bash"], **(image or {})}
     components = [{"Name": "Podman Engine"}] if podman else []
     texts = {
         "docker:container": json.dumps(container),
-        "docker:image": json.dumps(image),
+        "docker:image": json.dumps({"Id": "sha256:2", "Architecture": "amd64", "Config": of_image}),
         "docker:info": json.dumps({"Runtimes": {"runc": {}}}),
         "docker:version": json.dumps({"Version": "27.1", "Components": components}),
         "names:/dev": "kfd\ndri",
@@ -214,6 +223,107 @@ def test_options_that_no_correction_touches() -> None:
     assert service["networks"] == ["training"]
     assert compose["networks"] == {"training": {"external": True}}
     assert compose["volumes"] == {"models": {"external": True}}
+
+
+SECOND = 10**9
+CHECKED = {"Test": ["CMD-SHELL", "curl -f localhost"], "Interval": 5 * SECOND, "Timeout": SECOND // 2, "Retries": 3}
+
+
+def test_health_check_log_and_anonymous_volumes() -> None:
+    """As `docker inspect` of Docker 20.10 shows what --health-cmd, --log-opt and -v /cache asked for."""
+    facts = machine(
+        {"LogConfig": {"Type": "local", "Config": {"max-size": "10m"}, "Others": []}, "Binds": ["/data:/data"]},
+        {"Healthcheck": CHECKED, "Volumes": {"/cache": {}, "/data": {}}},
+    )
+    assert words(changed(facts)) == [
+        "docker", "run", "--name=trainer", "--health-cmd=curl -f localhost", "--health-interval=5s",
+        "--health-timeout=500ms", "--health-retries=3", "--log-driver=local", "--log-opt=max-size=10m",
+        "-v", "/data:/data", "-v", "/cache", "trainer:2.3", "python", "train.py",
+    ]  # fmt: skip
+    assert facts.container
+    service = yaml.loads(as_compose(of_container(facts.container, None, "docker")))["services"]["trainer"]
+    assert service["healthcheck"] == {"test": "curl -f localhost", "interval": "5s", "timeout": "500ms", "retries": 3}
+    assert service["logging"] == {"driver": "local", "options": {"max-size": "10m"}}
+    assert service["volumes"] == ["/data:/data", "/cache"]
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited", "options"),
+    [
+        (CHECKED, CHECKED, []),
+        ({**CHECKED, "Retries": 9}, CHECKED, ["--health-retries=9"]),
+        ({"Test": ["NONE"]}, CHECKED, ["--no-healthcheck"]),
+        ({"Test": ["CMD", "probe", "a b"]}, {}, ["--health-cmd=probe 'a b'"]),
+        ({}, {}, []),
+    ],
+)
+def test_a_health_check_that_is_the_images_own_is_left_out(own: dict, inherited: dict, options: list[str]) -> None:
+    facts = machine({}, {"Healthcheck": own}, image={"Healthcheck": inherited})
+    assert words(changed(facts))[3:-3] == options
+    assert facts.container
+    compose = as_compose(of_container(facts.container, facts.image or None, "docker"))
+    assert ("disable: true" in compose) == (options == ["--no-healthcheck"])
+
+
+OUT_OF_MEMORY = Finding("container-oom-killed", (Evidence("engine", "state", "OOMKilled true"),))
+
+
+def corrected_of(facts: Facts) -> Corrected:
+    made = correct(diagnose([OUT_OF_MEMORY], shipped()).ranked, facts)
+    assert made
+    return made
+
+
+@pytest.mark.parametrize(
+    ("status", "auto_remove", "first"),
+    [
+        ("exited", False, ("docker rename trainer trainer-old",)),
+        ("created", False, ("docker rename trainer trainer-old",)),
+        ("restarting", False, ("docker stop trainer", "docker rename trainer trainer-old")),
+        ("running", True, ("docker stop trainer",)),
+    ],
+)
+def test_the_container_that_failed_makes_room_for_the_new_one(status: str, auto_remove: bool, first: tuple) -> None:
+    """Its name is taken: without this, Docker refuses the line."""
+    facts = machine({"Memory": 1 << 30, "AutoRemove": auto_remove}, status=status)
+    made = corrected_of(facts)
+    assert made.first == first
+    assert made.forms[0][1] == (*first, made.run)
+    assert ("docker rm trainer-old" in " ".join(made.remarks)) == (not auto_remove)
+
+
+def test_compose_puts_its_own_container_aside() -> None:
+    facts = machine({"Memory": 1 << 30}, {"Labels": {"com.docker.compose.service": "train"}})
+    made = corrected_of(facts)
+    assert (made.first, made.remarks) == ((), ())
+    assert made.forms[0] == ("As a compose service", (made.compose,))
+
+
+def test_what_was_not_read_is_named_in_every_form() -> None:
+    facts = machine(
+        {"Memory": 1 << 30, "LogConfig": {"Type": "splunk", "Config": {}, "Others": ["splunk-token"]}},
+        {"Env": ["PATH=/usr/bin", "HF_TOKEN"], "LabelNames": ["team", "vendor"]},
+        image={"LabelNames": ["vendor"]},
+    )
+    made = corrected_of(facts)
+    assert made.left_out == ("the label team", "the log option splunk-token")
+    report = Report("container", "trainer", "2026-11-24T12:00:00Z", "0.1.0", corrected=made)
+    report = replace(report, diagnoses=diagnose([OUT_OF_MEMORY], shipped()).ranked)
+    item = report.diagnoses[0]
+    shown = "\n".join("".join(piece for piece, _ in row) for one in fixes(item, made) for row in one.rows(200))
+    for form in (
+        report_text(report, Appearance(False, True, 200, False)),
+        report_markdown(report),
+        body(report),
+        shown,
+    ):
+        told = form.replace("\\", "")
+        for said in (
+            "HF_TOKEN was not read",
+            "the label team; the log option splunk-token",
+            "docker rename trainer trainer-old",
+        ):
+            assert said in told
 
 
 def test_only_the_full_memory_folder_grows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -127,7 +128,10 @@ class ContainerFacts:
     device_rules: tuple[str, ...]
     others: tuple[tuple[str, str], ...]
     """Further settings, (option, value) as `docker run` takes them; an empty value is a flag."""
+    unread: tuple[str, ...]
+    """Settings whose values were not recorded, in words."""
     binds: tuple[str, ...]
+    """With anonymous volumes, which are a path alone."""
     mounts: tuple[tuple[str, str, str], ...]
     """(type, source, target) of each mount."""
     tmpfs: dict[str, str]
@@ -295,6 +299,8 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         reason = reading.why_not if reading else "no container was named"
         return Unknown(reason, "docker:container")
     state, host, config = content["State"], content["HostConfig"], content["Config"]
+    of_image = (content_of(snapshot, "docker:image") or {}).get("Config") or {}
+    default_log = (content_of(snapshot, "docker:info") or {}).get("LoggingDriver") or "json-file"
     typed = _typed(snapshot, config.get("Image") or "")
     return ContainerFacts(
         id=content["Id"],
@@ -320,8 +326,13 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         ),
         devices=tuple(_device(item) for item in host.get("Devices") or ()),
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
-        others=tuple(_others(content, host, config)),
-        binds=tuple(host.get("Binds") or ()),
+        others=(
+            *_others(content, host, config),
+            *_health(config.get("Healthcheck") or {}, of_image.get("Healthcheck") or {}),
+            *_logging(host.get("LogConfig") or {}, default_log),
+        ),
+        unread=tuple(_unread(host, config, of_image)),
+        binds=(*(host.get("Binds") or ()), *_anonymous(host, config, of_image)),
         mounts=tuple(
             (item.get("Type", ""), item.get("Source", ""), item.get("Destination") or item.get("Target", ""))
             for item in content.get("Mounts") or ()
@@ -475,6 +486,52 @@ def _others(content: dict[str, Any], host: dict[str, Any], config: dict[str, Any
     yield from (("--tmpfs", f"{path}:{options}".rstrip(":")) for path, options in (host.get("Tmpfs") or {}).items())
     if config.get("StopTimeout") is not None:
         yield "--stop-timeout", str(config["StopTimeout"])
+
+
+SPANS = (
+    ("--health-interval", "Interval"),
+    ("--health-timeout", "Timeout"),
+    ("--health-start-period", "StartPeriod"),
+    ("--health-start-interval", "StartInterval"),
+)
+
+
+def _health(own: dict[str, Any], inherited: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Its health check, as far as the image's is not the same. `--health-cmd` is always given to a shell."""
+    kind, *words = own.get("Test") or [""]
+    if kind == "NONE" and own != inherited:
+        yield "--no-healthcheck", ""
+    elif words and own.get("Test") != inherited.get("Test"):
+        yield "--health-cmd", words[0] if kind == "CMD-SHELL" else shlex.join(words)
+    for option, key in SPANS:
+        if own.get(key) and own[key] != inherited.get(key):
+            whole, part = divmod(own[key], 10**9)
+            yield option, f"{own[key] // 10**6}ms" if part else f"{whole}s"
+    if own.get("Retries") and own["Retries"] != inherited.get("Retries"):
+        yield "--health-retries", str(own["Retries"])
+
+
+def _logging(logging: dict[str, Any], default: str) -> Iterator[tuple[str, str]]:
+    if logging.get("Type") not in (None, "", default):
+        yield "--log-driver", logging["Type"]
+    yield from (("--log-opt", f"{name}={value}") for name, value in (logging.get("Config") or {}).items())
+
+
+def _unread(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[str]:
+    for kind, names in (
+        ("label", sorted(set(config.get("LabelNames") or ()) - set(image.get("LabelNames") or ()))),
+        ("log option", (host.get("LogConfig") or {}).get("Others") or ()),
+    ):
+        if names:
+            yield f"the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _anonymous(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[str]:
+    """Volumes without a name that were asked for on the command line."""
+    own = set(config.get("Volumes") or ()) - set(image.get("Volumes") or ())
+    mounted = {item.get("Target") for item in host.get("Mounts") or ()}
+    bound = {text.split(":")[1] for text in host.get("Binds") or () if ":" in text}
+    yield from sorted(own - mounted - bound)
 
 
 def _link(text: str) -> str:

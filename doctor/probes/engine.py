@@ -52,6 +52,7 @@ INFO = (
     "NCPU",
     "MemTotal",
     "Warnings",
+    "LoggingDriver",
 )
 HOST_CONFIG = (
     "Binds",
@@ -101,8 +102,12 @@ HOST_CONFIG = (
 )
 CONFIG = (
     "Hostname", "User", "Tty", "OpenStdin", "AttachStdout", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts",
-    "StopSignal", "StopTimeout",
+    "StopSignal", "StopTimeout", "Healthcheck", "Volumes",
 )  # fmt: skip
+# Options of log drivers that say nothing of a place or a key.
+LOG_OPTIONS = ("max-size", "max-file", "compress", "mode", "max-buffer-size", "tag", "labels", "env")
+ENGINES_OWN = ("com.docker.", "desktop.docker.", "io.podman.", "io.buildah.", "io.kubernetes.", "io.containerd.")
+"""What labels begin with that an engine, compose or a cluster puts there itself."""
 IMAGE = (
     "Id",
     "RepoTags",
@@ -348,18 +353,31 @@ def _inspected(content: dict[str, Any]) -> dict[str, Any]:
         "RestartCount": content.get("RestartCount", 0),
         "State": _state(content),
         "Mounts": content.get("Mounts") or [],
-        "HostConfig": _few(content.get("HostConfig") or {}, HOST_CONFIG),
-        "Config": {**_few(config, CONFIG), "Env": _environment(config), "Labels": _labels(config)},
+        "HostConfig": _host_config(content.get("HostConfig") or {}),
+        "Config": _config(config, CONFIG),
     }
+
+
+def _host_config(host: dict[str, Any]) -> dict[str, Any]:
+    logging = host.get("LogConfig") or {}
+    options = logging.get("Config") or {}
+    kept = {
+        "Type": logging.get("Type") or "",
+        "Config": _few(options, LOG_OPTIONS),
+        "Others": sorted(set(options) - set(LOG_OPTIONS)),
+    }
+    return {**_few(host, HOST_CONFIG), "LogConfig": kept}
+
+
+def _config(config: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+    names = sorted(name for name in config.get("Labels") or {} if not name.startswith(ENGINES_OWN))
+    return {**_few(config, wanted), "Env": _environment(config), "Labels": _labels(config), "LabelNames": names}
 
 
 def _image(content: dict[str, Any]) -> dict[str, Any]:
     config = content.get("Config") or {}
-    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir", "StopSignal")
-    return {
-        **_few(content, IMAGE),
-        "Config": {**_few(config, wanted), "Env": _environment(config), "Labels": _labels(config)},
-    }
+    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir", "StopSignal", "Healthcheck", "Volumes")
+    return {**_few(content, IMAGE), "Config": _config(config, wanted)}
 
 
 def _environment(config: dict[str, Any]) -> list[str]:

@@ -109,7 +109,10 @@ def _body(report: Report) -> Iterator[str]:
         yield from _diagnosis(item, is_first=not number)
     if report.corrected:
         yield "<h2>The container’s own line, corrected</h2>"
-        yield _block(report.corrected.run) + _folded("As a compose service", _block(report.corrected.compose))
+        (_, own), (other, second) = report.corrected.forms
+        yield from (_block(command) for command in own)
+        yield from (f"<p>{text(remark)}</p>" for remark in report.corrected.remarks)
+        yield _folded(other, "".join(_block(command) for command in second))
     if report.set_aside:
         rows = (f"<code>{one.finding.fault}</code> yields to <code>{one.yields_to}</code>" for one in report.set_aside)
         yield _folded("Seen too, and set aside", _listed(rows))

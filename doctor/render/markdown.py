@@ -20,8 +20,10 @@ def report_markdown(report: Report) -> str:
     for item in report.diagnoses:
         rows += diagnosis_markdown(item)
     if report.corrected:
-        rows += ["## The container's own line, corrected", "", *_fence(report.corrected.run, "sh"), ""]
-        rows += _fence(report.corrected.compose, "yaml")
+        rows += ["## The container's own line, corrected", ""]
+        rows += _fence("\n".join((*report.corrected.first, report.corrected.run)), "sh")
+        rows += ["", *(f"{escaped(remark)}  " for remark in report.corrected.remarks), ""]
+        rows += [*_fence(report.corrected.compose, "yaml"), ""]
     if report.set_aside:
         rows += ["## Set aside", ""]
         rows += [f"- `{item.finding.fault}` yields to `{item.yields_to}`" for item in report.set_aside]

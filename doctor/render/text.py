@@ -166,17 +166,17 @@ def _wrapped(text: str, look: Appearance, indent: str) -> Iterator[str]:
 def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
     """In the form that the container was made in; the other for who asks for it."""
     yield look.paint("   The container's own line, corrected", "bold") + f": {'; '.join(corrected.changes)}"
-    forms = [("as a docker run line", corrected.run), ("as a compose service", corrected.compose)]
-    (_, first), (other, second) = forms[::-1] if corrected.service else forms
-    yield from _command(first, look, "   ")
-    if corrected.unread:
-        names = ", ".join(plain(name) for name in corrected.unread[:6]) + (" …" if corrected.unread[6:] else "")
-        yield from _wrapped(f"The value of {names} was not read: set it in the shell that runs this.", look, "   ")
+    (_, first), (other, second) = corrected.forms
+    for command in first:
+        yield from _command(command, look, "   ")
+    for remark in corrected.remarks:
+        yield from _wrapped(remark, look, "   ")
     if look.verbose:
-        yield f"   {other.capitalize()}:"
-        yield from _command(second, look, "   ")
+        yield f"   {other}:"
+        for command in second:
+            yield from _command(command, look, "   ")
     else:
-        yield f"   (--verbose shows it {other})"
+        yield f"   (--verbose shows it {other[:1].lower()}{other[1:]})"
 
 
 def _aside(report: Report) -> list[str]:

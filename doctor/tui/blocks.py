@@ -226,12 +226,14 @@ def fixes(item: Diagnosis, corrected: Corrected | None = None) -> Iterator[Block
     from doctor.knowledge import fill
 
     if corrected and item.role == "cause":
+        (_, first), (other, second) = corrected.forms
         yield title("Your own command line, corrected")
         yield note("; ".join(corrected.changes))
-        yield command(corrected.run)
+        yield from (command(text, all_of=first) for text in first)
+        yield from (note(remark) for remark in corrected.remarks)
         yield gap()
-        yield title("The same as a compose service")
-        yield command(corrected.compose)
+        yield title(f"The same {other[:1].lower()}{other[1:]}")
+        yield from (command(text, all_of=second) for text in second)
         yield gap()
     for number, fix in enumerate(item.fixes, 1):
         if number > 1:

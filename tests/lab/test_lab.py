@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from doctor.snapshot import load
+
 pytestmark = pytest.mark.lab
 
 GPU_ADVICE = ("nvidia-ctk", "--gpus", "usermod", "/dev/kfd")
@@ -186,6 +188,33 @@ def test_a_recorded_container_gives_the_same_report(lab) -> None:
     replayed = json.loads(first)
     assert [item["fault"] for item in replayed["findings"]] == [item["fault"] for item in live["findings"]]
     assert replayed["corrected"] == live["corrected"]
+
+
+SAME = (
+    "{{json .Config.Healthcheck}} {{json .Config.Volumes}} {{json .HostConfig.LogConfig}} {{json .HostConfig.Tmpfs}} "
+    "{{json .Config.Env}} {{json .HostConfig.RestartPolicy}} {{json .HostConfig.NetworkMode}}"
+)
+
+
+def test_the_corrected_line_makes_the_same_container_beside_the_old_one(lab, tmp_path: Path) -> None:
+    """Typed as it is shown, with the failed container still there: only what was wrong is another way."""
+    options = (
+        "--health-cmd", "test -e /x", "--health-interval", "7s", "--health-retries", "2", "--log-opt", "max-size=10m",
+        "-v", "/cache", "--label", "team=planted", "--tmpfs", "/data:size=2m", "--restart", "on-failure:2",
+    )  # fmt: skip
+    lab.fail("lab-same", *options, "lab/plain", "/opt/shm")
+    record = tmp_path / "same.gz"
+    assert lab.doctor("record", "-o", str(record), "--container", "lab-same", "--yes", "--no-redact").returncode == 0
+    assert "planted" not in str(load(record)), "a label's value may be a secret"
+    corrected = lab.report("lab-same")["corrected"]
+    assert corrected["left_out"] == ["the label team"]
+    before = lab.docker("inspect", "--format", SAME, "lab-same").stdout
+    for line in (*corrected["first"], corrected["run"]):
+        done = subprocess.run(["bash", "-c", line], env=lab.environment, capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+        assert done.returncode == 0, (line, done.stderr)
+    assert lab.docker("inspect", "--format", SAME, "lab-same").stdout == before
+    assert lab.docker("inspect", "--format", "{{.HostConfig.ShmSize}}", "lab-same").stdout.strip() == str(8 << 30)
+    assert lab.docker("inspect", "--format", "{{.Name}}", "lab-same-old").returncode == 0
 
 
 def test_the_corrected_line_is_what_docker_takes(lab) -> None:
