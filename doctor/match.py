@@ -22,7 +22,7 @@ from doctor.context import CONTEXT, PLACES
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, EntryError, Head, Matcher
 from doctor.literals import required
-from doctor.mention import among_source, in_code_span, is_mention, is_source
+from doctor.mention import among_source, in_code_span, is_mention, is_source, is_statement
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -302,7 +302,8 @@ class _JoinedLines:
 
 def _untitled(text: str, line: int, around: Callable[[int], list[str]]) -> str:
     """The line without the mark of a heading where it is what a whole thread is called, which is no comment."""
-    titled = line == 1 and not around(1)[-1].strip() and not REMARK.match(text)
+    following = around(1)[-1]
+    titled = line == 1 and not (REMARK.match(text) or following.startswith("#") or is_statement(following))
     return text.removeprefix("# ") if titled else text
 
 

@@ -243,7 +243,7 @@ def among_source(line: str, around: Sequence[str]) -> bool:
     ):
         return False
     written = [other for other in around if other.strip()]
-    code = sum(map(_is_statement, written))
+    code = sum(map(is_statement, written))
     return code >= ENOUGH and code * 2 > len(written)
 
 
@@ -259,7 +259,7 @@ def is_source(text: str) -> bool:
     if _logged(lines) > LOG_SHARE * len(lines) or _is_told(lines):
         return False
     if len(lines) < FEWEST:
-        return sum(map(_is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
+        return sum(map(is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
     return sum(map(_is_code, lines)) >= CODE_SHARE * len(lines)
 
 
@@ -317,7 +317,7 @@ def _is_told(lines: Sequence[str]) -> bool:
     """Whether somebody tells of an own error around what is pasted between fences."""
     parted = list(_fenced(lines))
     return any(inside for _, inside in parted) and any(
-        not inside and _re2(SENTENCE).search(line) and _re2(TELLER).search(line) and not _is_statement(line)
+        not inside and _re2(SENTENCE).search(line) and _re2(TELLER).search(line) and not is_statement(line)
         for line, inside in parted
     )
 
@@ -360,7 +360,8 @@ def _guides(frame: Sequence[str]) -> bool:
     return written * 10 <= len(frame) * 3
 
 
-def _is_statement(line: str) -> bool:
+def is_statement(line: str) -> bool:
+    """Whether the line is of the kind that source code is made of."""
     return bool(_re2(CODE).search(line)) and not _re2(LOGFMT).search(line)
 
 

@@ -196,7 +196,9 @@ def test_what_the_message_says_counts_unless_messages_contradict() -> None:
 def test_what_a_thread_is_called_is_no_comment(small: Base) -> None:
     title = f'# error loading "torch": {MESSAGE}'
     assert found(f"{title}\n\nIt worked yesterday.\n", small)
+    assert found(f"{title}\nIt worked yesterday.\n", small)
     assert not found(f"{title}\n# sudo ldconfig\n", small)
+    assert not found(f"{title}\nRUN ldconfig\n", small)
     assert not found(f"\n{title}\n\n", small)
 
 
