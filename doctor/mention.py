@@ -8,7 +8,7 @@ from typing import Any
 
 # Lines that are source code or advice in themselves.
 MENTION = (
-    r"^\s*(?:[+-]\s+)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
+    r"^\s*(?:[+-]\s+|(?:│\s*)?\d{1,5}\s+(?:│\s*)*)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
     r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,30}\("

@@ -24,6 +24,7 @@ from doctor.mention import in_code_span, is_mention, is_source
         "    5: 'rocblas_status_memory_error',",
         '<summary><b>SGLang: "No HIP GPUs available"</b></summary>',
         '**Q: SGLang fails with "No HIP GPUs available"**',
+        '    334                     raise CudaDriverError("CUDA initialized before forking")',
         "This error message is due to a shm-size that is too small. Try updating it.",
         "If RM detects a driver/library version mismatch, usually after an upgrade, it reports it.",
         'command -v nvcc >/dev/null 2>&1 || { echo -e "${RED}CUDA toolkit not found.${NC}"; exit 1; }',
