@@ -45,6 +45,7 @@ PLACES = {
         "system", "windows"),
     r"[\\](?:Scripts|site-packages)[\\]|\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": (
         "system", "windows"),
+    r"\b(?:nvcuda|cudart64_\d+)\.dll\b": ("system", "windows"),
     r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),
     r"\d-generic\b": ("distro", "ubuntu"),

@@ -66,7 +66,9 @@ MENTION = (
     r"|^\s*(?:\w+\.)+[a-z_]\w*\(.*\)$|^\s*\"[^\"]*\",\s*(?:(?:#|//).*)?$|^\s*[a-z_]+ \"[^\"]*\" \"[^\"]*\""
     r"|^\s*(?:\w+: +)?(?:\w+\.)*\w+\(.*\),$|^\s*(?:\w+\.)+[a-z]\w*\([rfbu]{0,2}[\"']|= [^\"]* in \(|^\s*\w+\)+;$"
     r"|^\s*[\w.:>*\[\]-]{1,60} ?=[^=].*;\s*(?://.*|\\)?$"
-    r"|^\s*(?:\w+(?:::|\.|->))*\w+\(.*\)\s*;\s*(?://.*|\\)?$|^\s*(?:std::)?(?:cout|cerr|os|ss|oss|\w+_cerr) ?<<"
+    # what a C++ program prints of an exception, `what():  … call();`, is no statement
+    r"|^\s*(?:\w+(?:::|\.|->))*\w+\((?:[^)].*|\)[^:].*)?\)\s*;\s*(?://.*|\\)?$"
+    r"|^\s*(?:std::)?(?:cout|cerr|os|ss|oss|\w+_cerr) ?<<"
     r"|^\s*(?:\}? ?(?:if|else ?if|while|when|unless|for|switch)) ?[(!\w.]+.*(?:==|!=|===) |^\s*(?:&&|\|\|) "
     r"|^\s*\{(?:\w+: |\"[^\"]+\", ).*\},?\s*$|^\s*#!?\[|^\s*(?:message|set)\s?\(|\$\((?:error|warning) "
     r"|^\s*(?:assert|require|expect|test|self|mock)\w*\.\w+\(|^\s*(?:else |return )?[rf]{1,2}[\"']"
@@ -120,7 +122,7 @@ ADVICE = (
 )
 # Words of somebody who tells of an own error.
 OWN = (
-    r"^\W*(?i:\[bug\])|\bI\b|(?i:\bbut (?:still|now|always) (?:get|see|have|fail|show))"
+    r"^\W*(?i:\[bug\])|\bI\b|(?i:\berror messages?: )|(?i:\bbut (?:still|now|always) (?:get|see|have|fail|show))"
     r"|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
     r"|failed with|mention(?:s|ed)?|does this (?:error )?means?"
     r"|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"

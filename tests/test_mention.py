@@ -40,6 +40,7 @@ def test_mentions(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "  what():  /ort/cuda_call.cc:121 CUDNN failure 1: CUDNN_STATUS_NOT_INITIALIZED ; expr=cudnnCreate(&handle_); ",
         "RuntimeError: HIP error: invalid device function",
         "Unable to open /dev/kfd read-write: Permission denied",
         "this patched build says: CUDA error: out of memory",

@@ -202,3 +202,8 @@ def test_nothing_names_a_machine_or_a_registry() -> None:
         if path.suffix in (".py", ".md", ".toml", ".json", ".txt", ".lock", ".sh", ".yml", "") and path.is_file():
             found = wrong.search(path.read_text(encoding="utf-8", errors="replace"))
             assert not found, (name, found and found.group())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "knowledge").glob("*.md")), ids=lambda path: path.stem)
+def test_no_entry_holds_the_marks_of_a_merge(path: Path) -> None:
+    assert not re.search(r"^(?:<{7}|>{7}) \S", path.read_text(encoding="utf-8"), re.M)
