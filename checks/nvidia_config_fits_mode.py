@@ -33,7 +33,7 @@ def nvidia_config_fits_mode(
         return Finding("container-engine-config-invalid", (told,), {"path": CONFIG}, sure="likely")
     described = [name for name in toolkit.names if name.startswith("nvidia.com/")]
     if config.mode == "cdi" and not described:
-        none = Evidence("file", "/etc/cdi, /run/cdi", "no CDI specification of nvidia.com/gpu")
+        none = Evidence("file", ", ".join(toolkit.cdi_folders), "no CDI specification of nvidia.com/gpu")
         return Finding(
             "nvidia-cdi-device-unresolvable",
             (evidence, none),

@@ -17,6 +17,7 @@ from doctor.facts.nvidia import Module, NvidiaFacts, nvidia
 from doctor.facts.nvml import address
 from doctor.facts.toolkit import Broken, DaemonConfig, ToolkitConfig, ToolkitFacts, toolkit
 from doctor.facts.unknown import Unknown
+from doctor.probes.cdi import folders_told
 from doctor.snapshot import Reading, Snapshot, Target
 
 
@@ -106,6 +107,21 @@ def test_deep_and_endless_yaml_ends(text: str) -> None:
 def test_cdi_that_is_none(text: str, error: str) -> None:
     (spec,) = specs(snapshot(Reading("file:/etc/cdi/x.yaml", "ok", text)))
     assert spec.error == error
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"features": {"cdi": true}, "cdi-spec-dirs": ["/opt/cdi", "/srv/cdi/"]}', ["/opt/cdi", "/srv/cdi/"]),
+        ('    cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]\n', ["/etc/cdi", "/var/run/cdi"]),
+        ("cdi_spec_dirs = [\n  '/opt/cdi',\n]\n", ["/opt/cdi"]),
+        ('# cdi_spec_dirs = ["/opt/cdi"]\n', []),
+        ('cdi_spec_dirs = ["relative"]\n', []),
+    ],
+    ids=["daemon.json", "containerd", "containers.conf", "a comment", "no path"],
+)
+def test_folders_that_an_engine_reads_cdi_from(text: str, told: list[str]) -> None:
+    assert folders_told(text) == told
 
 
 def test_the_newest_folder_comes_last() -> None:

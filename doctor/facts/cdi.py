@@ -14,6 +14,8 @@ from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
 
 FOLDERS = ("/etc/cdi", "/run/cdi")
+LOOKED_AT = re.compile(r"names:(.*) like \.\*\\\.\(\?:yaml\|json\)\$")
+"""Readings of the folders in which specifications were looked for."""
 KIND = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*")
 DRIVER_FILE = re.compile(r"lib(?:cuda|nvidia-ml)\.so\.(\d{3}\.\d+(?:\.\d+)?)$")
 
@@ -32,13 +34,28 @@ class CdiSpec:
     """Versions in the names of the driver libraries that it mounts."""
 
     @property
+    def folder(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names by which its devices are asked for."""
         return tuple(f"{self.kind}={device}" for device in self.devices)
 
 
+def folders(snapshot: Snapshot) -> tuple[str, ...]:
+    """Where specifications were looked for: the usual folders, then those that an engine's settings name."""
+    seen = (found[1] for key in snapshot.keys("names:") if (found := LOOKED_AT.fullmatch(key)))
+    return tuple(dict.fromkeys((*FOLDERS, *seen)))
+
+
+def without_var(folder: str) -> str:
+    """/var/run is a link to /run."""
+    return re.sub(r"^/var(?=/run/)", "", folder.rstrip("/"))
+
+
 def specs(snapshot: Snapshot) -> tuple[CdiSpec, ...]:
-    keys = [key for folder in FOLDERS for key in snapshot.keys(f"file:{folder}/")]
+    keys = [key for folder in folders(snapshot) for key in snapshot.keys(f"file:{folder}/")]
     found = [_spec(key.removeprefix("file:"), text_of(snapshot, key)) for key in keys]
     return tuple(one for one in found if one)
 

@@ -83,6 +83,8 @@ class ToolkitFacts:
     crio: tuple[str, ...] | Broken | Unknown | None
     """The same of CRI-O."""
     specs: tuple[CdiSpec, ...]
+    cdi_folders: tuple[str, ...]
+    """Where specifications were looked for."""
     nodes: dict[str, bool]
     """Device nodes that the specifications name: whether they are there."""
     lists: dict[str, tuple[str, ...]]
@@ -119,6 +121,7 @@ def toolkit(snapshot: Snapshot) -> ToolkitFacts | Unknown:
         containerd=_containerd(snapshot),
         crio=_crio(snapshot),
         specs=cdi.specs(snapshot),
+        cdi_folders=cdi.folders(snapshot),
         nodes=_nodes(snapshot),
         lists=_lists(snapshot),
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from doctor.probes import Probe
+from doctor.probes import Probe, cdi
 from doctor.probes.host import ENVIRONMENT
 from doctor.probes.system import System
 from doctor.snapshot import Reading, Target
@@ -251,6 +251,9 @@ def engine(system: System, target: Target) -> Iterator[Reading]:
     yield reading
     if info and info.get("DockerRootDir"):
         yield system.space(info["DockerRootDir"])
+    if info and chosen.address.startswith("unix://"):  # of an engine elsewhere they are not on this machine
+        own = [folder for folder in info.get("CDISpecDirs") or () if not folder.endswith(cdi.FOLDERS)]
+        yield from cdi.specifications(system, own)
     yield chosen.get("docker:containers", lambda: _containers(chosen))[0]
     if target.container:
         yield from _container(chosen, target.container, "Podman" in version.text)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from doctor.probes import Probe
+from doctor.probes import Probe, cdi
 from doctor.probes.system import System
 from doctor.snapshot import Reading, Target
 
@@ -43,30 +43,33 @@ FILES = (
     "/usr/local/etc/apptainer/nvliblist.conf",
 )
 FOLDERS = ("/etc/crio/crio.conf.d", "/etc/containerd/conf.d")
-# /var/run is a link to /run, and an absolute one on Debian: under another root it would lead out.
-CDI = ("/etc/cdi", "/run/cdi")
-CDI_FILES = 32
+SNIPPETS = 32
 NAMES = 32
-NODES = 128
-NODE = re.compile(r"[\"'\s]((?:/dev/(?:nvidia|dri/|kfd|dxg)[\w./-]*))")
 
 
 def toolkit(system: System, target: Target) -> Iterator[Reading]:
     for path in PROGRAMS:
         yield system.node(path)
+    folders = [*cdi.FOLDERS]
     for path in FILES:
         reading = system.file(path)
         yield reading
+        folders += cdi.folders_told(reading.text)
         if path in (CONFIG, DAEMON):
             for named in NAMED.findall(reading.text)[:NAMES]:
                 yield system.node(named)
     home = os.environ.get("HOME", "")
     if system.live and home:
-        # A rootless Docker reads its own; where it lies is the person's business, not the reading's.
-        yield replace(system.file(f"{home}/.config/docker/daemon.json"), key="file:~/.config/docker/daemon.json")
+        # A rootless engine reads its own; where it lies is the person's business, not the reading's.
+        for path in (".config/docker/daemon.json", ".config/containers/containers.conf"):
+            reading = replace(system.file(f"{home}/{path}"), key=f"file:~/{path}")
+            yield reading
+            folders += cdi.folders_told(reading.text)
     for folder in FOLDERS:
-        yield from _folder(system, folder)
-    yield from _cdi(system)
+        for reading in _folder(system, folder):
+            yield reading
+            folders += cdi.folders_told(reading.text)
+    yield from cdi.specifications(system, folders)
     if system.node("/usr/bin/nvidia-ctk").state == "ok":
         yield system.command("nvidia-ctk", "--version")
     if system.node("/usr/bin/nvidia-container-cli").state == "ok":
@@ -78,21 +81,8 @@ def toolkit(system: System, target: Target) -> Iterator[Reading]:
 def _folder(system: System, folder: str) -> Iterator[Reading]:
     names = system.names(folder, r".*\.(?:conf|toml)$")
     yield names
-    for name in names.text.split("\n")[:CDI_FILES] if names.text else ():
+    for name in names.text.split("\n")[:SNIPPETS] if names.text else ():
         yield system.file(f"{folder}/{name}")
-
-
-def _cdi(system: System) -> Iterator[Reading]:
-    nodes: dict[str, None] = {}
-    for folder in CDI:
-        names = system.names(folder, r".*\.(?:yaml|json)$")
-        yield names
-        for name in names.text.split("\n")[:CDI_FILES] if names.text else ():
-            reading = system.file(f"{folder}/{name}")
-            yield reading
-            nodes |= dict.fromkeys(NODE.findall(reading.text))
-    for path in list(nodes)[:NODES]:
-        yield system.node(path)
 
 
 PROBES = (

@@ -259,6 +259,24 @@ def container_asks_for_an_unknown_cdi_device() -> Machine:
     return container(cdi(h100(), DRIVER, "0", "1"), DeviceRequests=asks_for("nvidia.com/gpu=all"))
 
 
+OWN = {"daemon": {**DAEMON, "cdi-spec-dirs": ["/opt/cdi"]}, "CDISpecDirs": ["/opt/cdi"]}
+
+
+@machine({"container_cdi_names_known": "nvidia-cdi-device-unresolvable"})
+def container_asks_for_a_cdi_device_of_a_folder_that_docker_does_not_read() -> Machine:
+    return container(
+        cdi(docker(h100(), "nvidia", **OWN), DRIVER, "0", "all"), DeviceRequests=asks_for("nvidia.com/gpu=all")
+    )
+
+
+@machine(
+    {}, near={"container_cdi_names_known": "described in the engine's own folder", "cdi_specs_valid": "read there too"}
+)
+def healthy_cdi_in_a_folder_of_its_own() -> Machine:
+    m = cdi(docker(h100(), "nvidia", **OWN), DRIVER, "0", "all", path="/opt/cdi/nvidia.yaml")
+    return container(m, state={"Status": "running", "ExitCode": 0}, DeviceRequests=asks_for("nvidia.com/gpu=all"))
+
+
 @machine({"container_cdi_names_known": "nvidia-cdi-not-enabled"})
 def container_asks_for_cdi_that_is_off() -> Machine:
     m = docker(cdi(h100(), DRIVER, "0", "all"), "nvidia", CDISpecDirs=[])
