@@ -26,7 +26,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         content = next((answer for end, answer in self.told.items() if path.endswith(end)), None)
-        data = json.dumps(content).encode()
+        data = json.dumps({"message": "not there"} if content is None else content).encode()
         self.send_response(200 if content is not None else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
