@@ -154,6 +154,25 @@ def test_output_goes_to_the_file_and_is_never_half(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("verb", ["explain", "triage", "binary"])
+def test_output_leaves_nothing_behind_and_replaces_no_device(verb: str, tmp_path: Path) -> None:
+    """`--output /dev/null` as root must not make a file of it; a link stays one."""
+    log, real, link = tmp_path / "a.log", tmp_path / "real", tmp_path / "link"
+    log.write_text(FAULTY)
+    one_line_error(doctor(verb, str(log), "--output", str(tmp_path)), "Is a directory")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert doctor(verb, str(log), "--output", str(tmp_path / "pipe")).returncode in (0, 1)
+    assert os.read(reader, 1 << 16)
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    link.symlink_to(real)
+    assert doctor(verb, str(log), "--output", str(link)).returncode in (0, 1)
+    assert (link.is_symlink(), bool(real.read_text())) == (True, True)
+    assert {one.name for one in tmp_path.iterdir()} == {"a.log", "real", "link", "pipe"}
+    assert not Path(f"{tmp_path}.part").exists()
+
+
 def test_quiet_says_nothing_when_nothing_is_wrong() -> None:
     assert doctor("explain", "--quiet", text="fine\n").stdout == ""
     assert doctor("explain", "--quiet", text=FAULTY).stdout

@@ -23,6 +23,7 @@ from doctor.binary.device_code import Depth
 from doctor.binary.record import BinaryFile, to_json
 from doctor.binary.scan import scan
 from doctor.errors import UsageError
+from doctor.output import written
 from doctor.render.binary import detail_lines, file_lines
 from doctor.text import one_line
 
@@ -244,16 +245,8 @@ def _write(pieces: Iterable[str], output: str | None) -> None:
             sys.stdout.write(piece)
         sys.stdout.flush()
         return
-    part = output + ".part"
-    try:
-        with open(part, "w", encoding="utf-8") as stream:
-            stream.writelines(pieces)
-        os.replace(part, output)
-    except OSError as error:
-        raise UsageError(f"{one_line(output)} cannot be written: {error.strerror}") from None
-    finally:
-        if os.path.lexists(part):
-            os.unlink(part)
+    with written(output) as stream:
+        stream.writelines(pieces)
 
 
 # As JSON

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from doctor.errors import UsageError
 from doctor.knowledge import Base, load
 from doctor.match import Patterns, patterns_of
+from doctor.output import written
 from doctor.render import RENDERERS, Renderer
 from doctor.render.appearance import Appearance, appearance
 from doctor.report import Report, exit_code
@@ -98,12 +99,8 @@ def write(text: str, options: argparse.Namespace) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    part = options.output.with_name(options.output.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(options.output)
-    except OSError as error:
-        raise UsageError(f"{options.output} cannot be written: {error.strerror}") from None
+    with written(options.output) as stream:
+        stream.write(text)
 
 
 def answer(reports: Sequence[Report], options: argparse.Namespace, own: Mapping[str, Renderer] | None = None) -> int:

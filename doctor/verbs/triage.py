@@ -26,6 +26,7 @@ from doctor.bundles.json_lines import Fields
 from doctor.bundles.sources import Reading, tickets
 from doctor.bundles.ticket import Ticket
 from doctor.errors import UsageError
+from doctor.output import written
 from doctor.render.desk import FORMATS, write
 from doctor.triage.answer import Answer
 from doctor.triage.journal import Journal, journal, key_of
@@ -105,13 +106,8 @@ def _opened(options: argparse.Namespace) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    part = options.output.with_name(options.output.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        part.replace(options.output)
-    except OSError as error:
-        raise UsageError(f"{options.output} cannot be written: {error.strerror}") from None
+    with written(options.output) as file:
+        yield file
 
 
 def _told(given: Iterable[Answer], quiet: bool) -> Iterator[Answer]:
