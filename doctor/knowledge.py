@@ -564,6 +564,23 @@ def shipped() -> Base:
     return Base(_Shelf(texts), front={identity: parse_head(*text) for identity, text in texts.items()})
 
 
+def lacking(entry: Entry, base: Base) -> list[str]:
+    """What an entry must have to be trusted and has not; nothing of one that is retired."""
+    if entry.retired:
+        return []
+    examples = {example.near_miss for example in entry.examples}
+    named = {*entry.yields_to, *entry.explains, *(example.fault for example in entry.examples)} - {"none"}
+    wanted = (
+        (entry.sources, "no source"),
+        (entry.fixes, "no fix"),
+        (any(fix.verify for fix in entry.fixes), "no way to see that a fix worked"),
+        (not entry.matchers or False in examples, "no example"),
+        (not entry.matchers or True in examples, "no near miss"),
+    )
+    told = [words for there, words in wanted if not there]
+    return told + [f"there is no entry {one}" for one in sorted(named) if one not in base.entries]
+
+
 def load(folders: Iterable[Path]) -> Base:
     """The shipped entries with those of the given folders laid over them, in order.
 

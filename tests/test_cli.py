@@ -232,6 +232,48 @@ def test_knowledge_new_and_test(tmp_path: Path) -> None:
     one_line_error(doctor("knowledge", "new", "our-thing", "--knowledge", str(tmp_path)), "exists")
 
 
+BARE = """+++
+title     = "It is bare"
+area      = "container"
+severity  = "blocking"
+yields_to = ["no-such-fault"]
+
+[[match]]
+line = '''a line that only this entry knows'''
+sure = "certain"
++++
+
+It is bare.
+
+## Fix: mend it
+where: host · risk: safe
+
+```sh
+mend
+```
+"""
+
+
+def test_an_entry_of_ones_own_must_have_what_ours_have(tmp_path: Path) -> None:
+    """Without an example nothing was tested, and that is no success."""
+    (tmp_path / "our-bare.md").write_text(BARE)
+    done = doctor("knowledge", "test", str(tmp_path))
+    assert done.returncode == 1
+    for lack in ("no source", "no way to see that a fix worked", "no example", "no near miss"):
+        assert f"{tmp_path}/our-bare.md: {lack}" in done.stdout
+    assert "no-such-fault" in done.stdout
+
+
+def test_the_knowledge_verb_takes_what_it_says(tmp_path: Path) -> None:
+    one_line_error(doctor("knowledge", "test", str(tmp_path)), "no entry in it")
+    (tmp_path / "our-bare.md").write_text(BARE)
+    one_line_error(
+        doctor("knowledge", "test", str(tmp_path / "our-bare.md")), "is a file", f"test its folder: {tmp_path}"
+    )
+    one_line_error(doctor("knowledge", "list", "shm", "size"), "knowledge search shm size")
+    assert "ID" not in doctor("knowledge").stderr
+
+
 def test_self_is_for_a_bug_report() -> None:
     said = doctor("self", "--json")
     assert said.returncode == 0, said.stderr

@@ -38,9 +38,15 @@ def tickets(paths: Iterable[str], how: Reading | None = None) -> Iterator[Ticket
     """Every ticket: files as given, the files of folders by name. Nothing raises: what cannot be read says why."""
     how = how or Reading()
     for path in paths:
-        matching = sorted(glob.glob(path, recursive=True)) if not os.path.lexists(path) and glob.has_magic(path) else []
-        for one in matching or [path]:
+        for one in named(path) or [path]:
             yield from _of_path(one, DEEPEST, how, is_named=True)
+
+
+def named(path: str) -> list[str]:
+    """The files and folders that a path or a pattern names; none where there is no such thing."""
+    if os.path.lexists(path):
+        return [path]
+    return sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
 
 
 def _of_path(path: str, deeper: int, how: Reading, is_named: bool = False) -> Iterator[Ticket]:

@@ -77,15 +77,19 @@ class Tally:
         # Findings outrank what could not be examined.
         self.code = 1 if 1 in (one.code, self.code) else max(one.code, self.code)
 
+    @property
+    def total(self) -> int:
+        return sum(self.states.values())
+
     def says(self) -> str:
         """`24 tickets: 20 with a known fault, 4 nothing found`."""
-        total = sum(self.states.values())
         told = ", ".join(f"{self.states[state]:,} {WORDS[state]}" for state in STATES if self.states[state])
-        return f"{total:,} ticket{'s' if total != 1 else ''}" + (f": {told}" if told else "")
+        told = told or "there is no file in what was named"
+        return f"{self.total:,} ticket{'s' if self.total != 1 else ''}: {told}"
 
 
 def write(answers: Iterable[Answer], form: str, out: TextIO, look: Appearance, quiet: bool = False) -> int:
-    """Write all answers; returns the exit code."""
+    """Write all answers; returns the exit code, which is 3 where there was no ticket at all."""
     tally = Tally(Counter())
     with ExitStack() as stack:
         counted = _counted(answers, tally)
@@ -97,7 +101,7 @@ def write(answers: Iterable[Answer], form: str, out: TextIO, look: Appearance, q
             _text(counted, out, look, tally, stack.enter_context(Spool()), quiet)
         else:
             WHOLES[form](counted, out, look, tally, stack.enter_context(Spool()))
-    return tally.code
+    return tally.code if tally.total else 3
 
 
 def _counted(answers: Iterable[Answer], tally: Tally) -> Iterator[Answer]:

@@ -34,7 +34,8 @@ def _one(one: Advice, look: Appearance) -> Iterator[str]:
         yield from textwrap.wrap(plain(limit), look.width, initial_indent="   - ", subsequent_indent="     ")
     for way in one.ways if look.verbose else one.ways[:SHOWN]:
         yield ""
-        yield f"   {way.title}" + (f"   ({way.when})" if way.when else "")
+        head = f"   {way.title}" + (f"   ({way.when})" if way.when else "")
+        yield from textwrap.wrap(head, look.width, subsequent_indent="     ", break_on_hyphens=False)
         # Commands are never wrapped: they are copied as they stand.
         yield from (f"     {look.paint(line, 'command')}" for line in plain(way.text).splitlines())
     yield ""

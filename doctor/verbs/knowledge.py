@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from doctor.errors import UsageError
-from doctor.knowledge import ID, Base, Entry, EntryError, fill, load
+from doctor.knowledge import ID, Base, Entry, EntryError, fill, lacking, load
 from doctor.logs import run_examples
 from doctor.match import check_patterns, patterns_of
 from doctor.search import search
@@ -67,7 +68,7 @@ a line that looks like it and is harmless
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "show", "search", "test", "new"))
-    parser.add_argument("words", metavar="ID, TEXT or DIR", nargs="*")
+    parser.add_argument("words", metavar="ID, TEXT or DIR", nargs="*", default=[])
     shared.knowledge(parser)
     shared.output(parser, ("text", "json"))
 
@@ -78,6 +79,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.words:
+        raise UsageError(
+            f"knowledge list takes no words; `gpu-doctor knowledge search {shlex.join(options.words)}` looks for some"
+        )
     base, _ = shared.base(options)
     return _entries(list(base.entries.values()), options)
 
@@ -137,14 +142,18 @@ def _test(options: argparse.Namespace) -> int:
     folders = [Path(word) for word in options.words]
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"knowledge test {folder}: no such folder")
+            told = f"is a file; test its folder: {folder.parent}" if folder.exists() else "no such folder"
+            raise UsageError(f"knowledge test {folder}: {told}")
     base = load([*options.knowledge, *folders])
     tested = _identities(base, folders)
+    if not tested and not base.errors:
+        raise UsageError(f"knowledge test {folders[0]}: there is no entry in it (a file ID.md)")
     if unusable := [row for one in tested for row in _unusable(base.entries[one])]:
         shared.write("\n".join([*base.errors, *unusable]) + "\n", options)
         return 1
     failures = [
         *base.errors,
+        *(f"{base.entries[one].file}: {lack}" for one in tested for lack in lacking(base.entries[one], base)),
         *(row for one in tested for row in unknown_checks(base.entries[one])),
         *run_examples(base, patterns_of(base), tested),
     ]

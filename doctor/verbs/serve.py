@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if find_spec("textual_serve") is None:
-        raise UsageError("serving needs one more package: pip install 'gpu-container-doctor[serve]'")
+        raise UsageError("serving needs the package textual-serve, which is not installed here")
     port = _free_port(options.host, options.port)
     from doctor.tui.web import DoctorServer
 

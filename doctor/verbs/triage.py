@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import TextIO
 
 from doctor.bundles.json_lines import Fields
-from doctor.bundles.sources import Reading, tickets
+from doctor.bundles.sources import Reading, named, tickets
 from doctor.bundles.ticket import Ticket
 from doctor.errors import UsageError
 from doctor.output import written
 from doctor.render.desk import FORMATS, write
+from doctor.text import one_line
 from doctor.triage.answer import Answer
 from doctor.triage.journal import Journal, journal, key_of
 from doctor.triage.workers import SECONDS, Order, answers, cores
@@ -54,6 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.jobs < 0 or options.timeout <= 0:
         raise UsageError("--jobs and --timeout take a number above 0")
+    if not any(map(named, options.paths)):
+        # One that is missing beside others is a ticket that cannot be read; where all are, it is a slip.
+        raise UsageError(f"{one_line(options.paths[0]) or 'an empty name'} cannot be read: no such file or folder")
     how = Reading(Fields(options.text_field, options.id_field), options.ticket)
     look = shared.look(options)
     order = Order(shared.folders(options), options.format, options.fail_on, options.timeout, look)

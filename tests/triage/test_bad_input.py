@@ -177,3 +177,29 @@ def test_a_triage_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "doctor", "triage", "--state", str(tmp_path / "other"), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n"), (tmp_path / "other").read_text()) == (2, 1, "notes\n")
+
+
+def triaged(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "doctor", "triage", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("names", [["nothing"], ["week/*.log"], ["nothing", "none*"], [""]])
+def test_a_slip_in_every_name_is_one_line(names: list[str]) -> None:
+    done = triaged(*names)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "no such file or folder" in done.stderr
+
+
+def test_a_folder_without_a_file_is_no_good_news(tmp_path: Path) -> None:
+    """Exit code 0 would tell a pipeline that all tickets are fine."""
+    done = triaged(str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, "0 tickets: there is no file in what was named\n")
+    assert json.loads(triaged("--json", str(tmp_path)).stdout) == []
+
+
+def test_one_name_that_is_missing_costs_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(KERNEL)
+    done = triaged(str(tmp_path / "nothing"), str(tmp_path / "a.log"))
+    assert done.returncode == 1
+    assert "2 tickets: 1 with a known fault, 1 not read" in done.stdout
