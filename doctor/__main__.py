@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 VERBS = {
@@ -34,15 +35,16 @@ examples:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
+    _have_streams()
     if words[:1] in (["--version"], ["-V"]):
         from doctor.version import __version__
 
-        print(f"gpu-doctor {__version__}")
-        return 0
+        return _say(f"gpu-doctor {__version__}")
+    if words[:1] == ["help"] and words[1:2] and words[1] in VERBS:
+        words = [words[1], "--help"]
     verb = words[0] if words and not words[0].startswith("-") else None
     if words[:1] in (["--help"], ["-h"], ["help"]):
-        print(usage())
-        return 0
+        return _say(usage())
     try:
         from doctor.verbs import command
 
@@ -50,6 +52,32 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gpu-doctor: interrupted; nothing was changed", file=sys.stderr)
         return INTERRUPTED
+
+
+def _have_streams() -> None:
+    """A service may be started without them: then nothing is read, and what is said goes nowhere.
+
+    What a terminal's encoding has no sign for becomes a question mark, in whatever is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - until the end
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _say(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        leave_pipe()
+    return 0
+
+
+def leave_pipe() -> None:
+    """The reader left (a pager, head): no error, and the interpreter must not complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def usage() -> str:

@@ -43,6 +43,46 @@ def test_version() -> None:
     assert doctor("--version").stdout.startswith("gpu-doctor 0.")
 
 
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 3), (">&-", 3), ("2>&-", 3), ("<&- >&- 2>&-", 3)])
+def test_streams_that_are_closed(closed: str, code: int) -> None:
+    """As a service or cron may start it: no traceback, and the exit code that it always has."""
+    command = f"{sys.executable} -m doctor explain - {closed if '<' in closed else '</dev/null ' + closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_without_a_verb_and_without_streams_it_is_check() -> None:
+    command = f"exec {sys.executable} -m doctor <&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Checks:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "knowledge list", "knowledge show nvidia-hook-mount-conflict", "triage --help", "checks list"]
+)
+def test_what_the_locale_cannot_show_is_no_traceback(words: str) -> None:
+    done = doctor(*words.split(), LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+
+
+def test_a_full_disk_and_a_file_that_breaks_are_named() -> None:
+    command = f"{sys.executable} -m doctor knowledge list > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    one_line_error(done, "standard output", "No space left")
+    one_line_error(doctor("explain", "/proc/self/mem"), "/proc/self/mem cannot be read")
+
+
+@pytest.mark.parametrize("verb", ["explain", "lint", "replay", "binary", "triage", "image"])
+def test_an_empty_name_is_a_variable_that_is_not_set(verb: str) -> None:
+    one_line_error(doctor(verb, ""), "empty name")
+
+
+def test_help_of_a_verb_in_either_order() -> None:
+    assert doctor("help", "lint").stdout == doctor("lint", "--help").stdout
+
+
 def test_help_names_the_verbs() -> None:
     said = doctor("--help")
     assert said.returncode == 0
@@ -179,11 +219,13 @@ def test_quiet_says_nothing_when_nothing_is_wrong() -> None:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    command = f"{sys.executable} -m doctor knowledge list | head -1"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stderr == ""
+    for words in ("knowledge list", "--help", "check --help"):
+        ours, theirs = os.pipe()
+        os.close(ours)
+        command = [sys.executable, "-m", "doctor", *words.split()]
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
+        os.close(theirs)
+        assert (done.returncode, done.stderr) == (0, b""), words
 
 
 def _unread(descriptor: int) -> int:

@@ -7,9 +7,10 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NoReturn
 
-from doctor.__main__ import VERBS
+from doctor.__main__ import VERBS, leave_pipe
 from doctor.errors import UsageError
 
 
@@ -32,6 +33,10 @@ class _Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return f"{self.about}\n\n{super().format_help()}"
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # here, where a reader that has left is no error
+        super().exit(status, message)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
@@ -48,8 +53,7 @@ def run(verb: str | None, words: list[str]) -> int:
         print(f"gpu-doctor: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader left (a pager, head): not an error, and the interpreter must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_pipe()
         return 0
     except OSError as error:
         # Such as a home that this user may not enter: what was wrong and where, on one line.
@@ -94,6 +98,8 @@ def _verb(verb: str, words: list[str]) -> int:
     more = module.__doc__.partition("\n\n")[2].strip()
     parser.about = f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.\n\n{more}".strip()
     module.arguments(parser)
+    if any(not word and not before.startswith("-") for before, word in pairwise((verb, *words))):
+        raise UsageError(f"{verb} was given an empty name; is a variable not set?")
     options = parser.parse_args(words)
     call: Callable[[argparse.Namespace], int] = module.run
     return call(options)

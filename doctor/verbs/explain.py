@@ -12,8 +12,9 @@ examples:
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
-from pathlib import Path
 from typing import BinaryIO
 
 from doctor.errors import UsageError
@@ -40,9 +41,12 @@ def run(options: argparse.Namespace) -> int:
     beside, notes = _of_image(options, base)
     reports: list[Report] = []
     for name in options.files:
-        with _opened(name) as stream:
-            said = "standard input" if name == "-" else name
-            reports.append(explain_stream(stream, said, base, patterns, beside=beside, notes=notes))
+        said = "standard input" if name == "-" else name
+        try:
+            with _opened(name) as stream:
+                reports.append(explain_stream(stream, said, base, patterns, beside=beside, notes=notes))
+        except OSError as error:
+            raise UsageError(f"{said} cannot be read: {error.strerror or error}") from None
     return shared.answer(reports, options)
 
 
@@ -66,15 +70,11 @@ def _of_image(options: argparse.Namespace, base: Base) -> tuple[list[Finding], l
 
 
 def _opened(name: str) -> BinaryIO:
-    """The log as bytes. Raises UsageError."""
+    """The log as bytes. Raises UsageError and OSError."""
     if name == "-":
         if sys.stdin.isatty():
             print("paste the log, then press Ctrl-D on a line of its own", file=sys.stderr)
         return sys.stdin.buffer
-    path = Path(name)
-    if path.is_dir():
-        raise UsageError(f"{name} is a folder; for many logs use `gpu-doctor triage {name}`")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    if os.path.isdir(name):
+        raise UsageError(f"{name} is a folder; for many logs use `gpu-doctor triage {shlex.quote(name)}`")
+    return open(name, "rb")

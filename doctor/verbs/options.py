@@ -96,8 +96,13 @@ def checks(options: argparse.Namespace) -> tuple[Check, ...]:
 def write(text: str, options: argparse.Namespace) -> None:
     """The answer, to stdout or to the file. A file is written whole or not at all."""
     if options.output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UsageError(f"standard output cannot be written: {error.strerror}") from None
         return
     with written(options.output) as stream:
         stream.write(text)

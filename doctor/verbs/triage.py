@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--jobs and --timeout take a number above 0")
     if not any(map(named, options.paths)):
         # One that is missing beside others is a ticket that cannot be read; where all are, it is a slip.
-        raise UsageError(f"{one_line(options.paths[0]) or 'an empty name'} cannot be read: no such file or folder")
+        raise UsageError(f"{one_line(options.paths[0])} cannot be read: no such file or folder")
     how = Reading(Fields(options.text_field, options.id_field), options.ticket)
     look = shared.look(options)
     order = Order(shared.folders(options), options.format, options.fail_on, options.timeout, look)
