@@ -22,7 +22,7 @@ from doctor.context import CONTEXT, PLACES
 from doctor.finding import SURENESS, Evidence, Finding
 from doctor.knowledge import Base, EntryError, Head, Matcher
 from doctor.literals import required
-from doctor.mention import among_source, in_code_span, is_mention, is_source, is_statement
+from doctor.mention import among_source, in_code_span, is_mention, is_statement, source_lines
 from doctor.text import one_line, plain
 
 CHUNK = 256 << 10
@@ -174,10 +174,12 @@ class Patterns:
 
     def _second_look(self, text: str, scan: Scan) -> None:
         """At a small log as a whole: is it one at all, and did something break its lines?"""
-        if is_source(text):
-            scan.mentions += sum(map(len, scan.hits.values()))
-            scan.hits.clear()
-        else:
+        source = source_lines(text)
+        for pattern, hits in scan.hits.items():
+            said = [hit for hit in hits if hit.line not in source]
+            scan.mentions += len(hits) - len(said)
+            scan.hits[pattern] = said
+        if not source:
             _JoinedLines(self, scan).search(text)
 
     def _relieve(self, scan: Scan) -> None:

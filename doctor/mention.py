@@ -89,12 +89,12 @@ CODE = (
     r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
     r"|^\s*(?://|/\*|\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))"
     r"|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
-    r"|for .*:$|elif |else:|case |default:|import |from \S+ import|package |var |const |static |struct |enum |switch"
-    r"|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
+    r"|for .*:$|elif |else:|case |default:|import |await |from \S+ import|package |var |const |static |struct |enum "
+    r"|switch|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
     r"|^\s*(?:\"[^\"]*\"|'[^']*'),\s*$"
     r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
-    r"|^\s*\('?\w+'?,\s.+\),?$"
+    r"|^\s*\('?\w+'?,\s.+\),?$|\"\$\{?[A-Z_]+\}?\""
     r"|^\s*(?:FROM|RUN|COPY|ENV|ARG|ADD|WORKDIR|ENTRYPOINT|CMD|LABEL|EXPOSE|USER|SHELL) \S"
 )
 # Lines of Markdown: tables, links, headings, lists of code words.
@@ -143,6 +143,8 @@ LOGGED = (
     r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d"
 )
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
+PARTED = r"^\s*(?:```.*|~~~.*|\$ .*)?$"
+"""A line that ends a paragraph."""
 FEWEST, LINES = 12, 2000
 """Lines below which a text must be nearly all code to be called so, and lines that are looked at."""
 # Docker, containerd, Ollama and others write time="…" level=error msg="…", or a JSON object a line, and
@@ -250,19 +252,42 @@ def among_source(line: str, around: Sequence[str]) -> bool:
 
 
 def is_source(text: str) -> bool:
-    """Whether a whole text is a piece of source code or a document rather than a log.
+    """Whether a whole text is a piece of source code or a document rather than a log."""
+    return bool(source_lines(text))
 
-    A share of code-shaped lines that no log reaches, and next to no line that only logs have.
+
+def source_lines(text: str) -> frozenset[int]:
+    """The numbers of the lines that belong to source code or a document; none of a log's.
+
+    A script is told by a share of code-shaped lines that no log reaches, and next to no line that only logs have. What
+    stands beside it in paragraphs of its own is what it printed: people show the program, and its error.
     """
-    lines = [line for line in text.split("\n") if line.strip()][:LINES]
+    every = text.split("\n")
+    lines = [line for line in every if line.strip()][:LINES]
     lines = _without_json(lines) or lines
     if _is_document(lines) or _is_manual(lines) or _is_diff(lines):
-        return True
+        return frozenset(range(1, len(every) + 1))
     if _logged(lines) > LOG_SHARE * len(lines) or _is_told(lines):
-        return False
-    if len(lines) < FEWEST:
-        return sum(map(is_statement, lines)) >= max(ENOUGH, SHORT_SHARE * len(lines))
-    return sum(map(_is_code, lines)) >= CODE_SHARE * len(lines)
+        return frozenset()
+    is_short = len(lines) < FEWEST
+    if is_short and sum(map(is_statement, lines)) < max(ENOUGH, SHORT_SHARE * len(lines)):
+        return frozenset()
+    if not is_short and sum(map(_is_code, lines)) < CODE_SHARE * len(lines):
+        return frozenset()
+    return frozenset(_code_lines(every))
+
+
+def _code_lines(lines: Sequence[str]) -> Iterator[int]:
+    """The numbers of the lines in paragraphs that hold code."""
+    paragraph: list[int] = []
+    for number, line in enumerate((*lines, ""), 1):
+        if not _re2(PARTED).search(line):
+            paragraph.append(number)
+            continue
+        code = sum(is_statement(lines[one - 1]) for one in paragraph)
+        is_code = code >= CODE_SHARE * len(paragraph)
+        yield from (one for one in paragraph if is_code or lines[one - 1].startswith(INDENTED))
+        paragraph = []
 
 
 def _without_json(lines: Sequence[str]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from doctor.match import continues
-from doctor.mention import in_code_span, is_mention, is_source
+from doctor.knowledge import shipped
+from doctor.logs import explain_text
+from doctor.match import continues, patterns_of
+from doctor.mention import in_code_span, is_mention, is_source, source_lines
 
 
 @pytest.mark.parametrize(
@@ -322,3 +324,44 @@ def test_what_may_fail_is_told_by_a_manual() -> None:
     assert in_code_span(told, begin, begin + 25)
     own = told.replace("may fail", "fails")
     assert not in_code_span(own, own.index("No HIP"), own.index("No HIP") + 25)
+
+
+SCRIPT = """import torch
+
+model = torch.nn.Linear(10, 10).to("cuda")
+for epoch in range(10):
+    loss = model(torch.randn(4, 10).to("cuda")).sum()
+    loss.backward()
+    print(f"epoch {epoch}")
+torch.save(model, "model.pt")
+result = model.eval()
+shape = result.weight.shape
+mean = float(result.weight.mean())
+print(shape, mean)
+"""
+
+
+def faults(text: str) -> list[str]:
+    report = explain_text(text, "paste", shipped(), patterns_of(shipped()))
+    return [diagnosis.finding.fault for diagnosis in report.diagnoses]
+
+
+MISSING = "libcudart.so.12: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(f"{SCRIPT}\nIt prints:\n\n{MISSING}\n", 16), (f"{MISSING}\n\nMy script:\n\n{SCRIPT}", 1)],
+)
+def test_what_a_script_printed_is_no_part_of_it(text: str, line: int) -> None:
+    assert text.split("\n")[line - 1] == MISSING
+    lines = source_lines(text)
+    assert lines
+    assert line not in lines
+    assert faults(text) == ["lib-cudart-missing"]
+
+
+@pytest.mark.parametrize("place", [f"    # {MISSING}", f"    {MISSING}", f'message = "{MISSING}"'])
+def test_what_a_script_says_is_a_part_of_it(place: str) -> None:
+    assert not faults(SCRIPT.replace("    loss.backward()", place))
+    assert not faults(f'{SCRIPT}\n"""\n{place}\n"""\n')
