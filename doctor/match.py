@@ -46,14 +46,14 @@ FLOOD = 50_000
 VAIN = 500
 """Lines on which a pattern was tried without a hit, after which it is looked for itself and not by a literal."""
 
-MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;",
+MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"<br",
           b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00", b"](http")  # fmt: skip
 """Bytes whose presence means that a message may be written otherwise than its program prints it."""
 
 PLAINER = (
     (b'\\"', b'"'), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&#x27;", b"'"), (b"&#x60;", b"`"),
     (b"&#34;", b'"'), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"), (b"\xe2\x80\x98", b"'"),
-    (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""),
+    (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""), (b"<br>", b"\r"), (b"<br/>", b"\r"), (b"<br />", b"\r"),
 )  # fmt: skip
 JSON_LINE = re.compile(
     rb'(?m)^[^\n]{0,400}?(?:"(?:log|msg|message|MESSAGE|error|err|exc_info|exception|stack\w{0,8}|text\w{0,8})" ?: ?"'
@@ -234,7 +234,9 @@ class Patterns:
             if not found:
                 continue
             if mention is None:
-                mention = is_mention(_untitled(text, line, around)) or among_source(text, around(NEIGHBOURS))
+                mention = not _raised(text, around) and (
+                    is_mention(_untitled(text, line, around)) or among_source(text, around(NEIGHBOURS))
+                )
             if mention or in_code_span(text, *found.span()):
                 scan.mentions += 1
             else:
@@ -306,7 +308,12 @@ def _untitled(text: str, line: int, around: Callable[[int], list[str]]) -> str:
     """The line without the mark of a heading where it is what a whole thread is called, which is no comment."""
     following = around(1)[-1]
     titled = line == 1 and not (REMARK.match(text) or following.startswith("#") or is_statement(following))
-    return text.removeprefix("# ") if titled else text
+    return TITLE.sub("", text) if titled else text
+
+
+def _raised(text: str, around: Callable[[int], list[str]]) -> bool:
+    """Whether the line is the last that a traceback shows of the program: the statement that raised the error."""
+    return text.lstrip().startswith("raise ") and any(map(FRAME.search, around(2)))
 
 
 def _slice(lines: list[str], low: int, high: int, within: int) -> list[str]:
@@ -321,6 +328,8 @@ NEW_RECORD = re.compile(
 
 REMARK = re.compile(r"# (?:if|when|fix|todo|note|this|the|see|for|to|with|example|disable|enable)\b", re.IGNORECASE)
 """How a comment begins."""
+TITLE = re.compile(r"^#{1,2} ")
+FRAME = re.compile(r'^\s*File "[^"]+", line \d+, in ')
 
 
 def continues(line: str, following: str) -> bool:

@@ -50,13 +50,13 @@ MENTION = (
     r"|^\s*[-*•] ``?[^`]{3,90}``? ?(?:[:–—-] |indicates |means )|^#{2,6} \d+[.)] "
     r"|^[+-]\s*(?:#\s?define |(?:set|if) ?\()"
     r"|\(#\d{2,6}\)\.?\s*$|\.so\.[XYN]\b|<\.\.\.>/"
-    r"|\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
+    r"|^[^`]*\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
     r"|^\s*(?:(?:export|const|let|var|final|static|public|private|readonly|local) )+\w+(?: ?: ?\w+)? ?= ?(?:[\"'`(]|$)"
     r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
     r"|^\s*(?:[-*] )?[Tt]his (?:PR|MR|pull request|merge request|commit|patch) [a-z]"
     r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added
-    r"|^\s*[rfbu]{0,2}[\"'].*(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
+    r"|^\s*[rfbu]{0,2}(?:\"[^\"]*|'[^']*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
     # an enumerator, a field, a statement, a call, a comparison, a struct, a macro
     r"|^\s*(?:const )?[\w.]*\w(?: +\w+)? ?= ?(?:-?\d+|0x[\da-fA-F]+)[,;]?\s*(?:[,;]|//.*|/\*.*)$"
@@ -127,6 +127,14 @@ OWN = (
     r"|failed with|mention(?:s|ed)?|does this (?:error )?means?"
     r"|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"
     r"|receive[sd]?|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
+)
+# A program's whole message, with the word that it begins with; who only speaks of an error names it in fewer words.
+WHOLE = r"^(?:Reason: )?(?:(?:\w+\.)*\w*(?:Error|Exception)(?:: | \()|(?:docker|podman): Error |ERROR:? |\[ ?FAILED ?\])"
+# What is said about an error to those who may meet it.
+ADVISING = (
+    r"(?i)\b(?:if|when you|may|might|can|could|would|should|must|will|to (?:fix|avoid|solve|resolve|prevent)|install"
+    r"|fix(?:e[sd]|ing)?|solved?|resolved?|avoid(?:s|ed)?|prevent(?:s|ed)?|handle[sd]?|known|common|e\.g\.|for example"
+    r"|such as|means|indicates|instead of|like|used to|no longer)\b"
 )
 # Sentences and headings about errors, which look like a program's own line.
 ABOUT = (
@@ -227,13 +235,17 @@ def in_code_span(text: str, begin: int, end: int) -> bool:
     """Whether begin:end is `quoted` in a sentence that is not about the writer's own error."""
     for mark in ("``", "<code>", "</code>"):
         text = text.replace(mark, "`".ljust(len(mark), NOTHING))
-    closed = text.find("`", begin)
+    opened, closed = text.rfind("`", 0, begin), text.find("`", begin)
     if closed < end or text.count("`", 0, begin) % 2 == 0:
         return False
-    if "  " in text[text.rfind("`", 0, begin) : closed].strip("` "):  # columns: what a program printed
+    span = text[opened:closed].strip("` ")
+    if "  " in span:  # columns: what a program printed
         return False
-    rest = _re2(POSSIBLE).sub(" ", f"{text[: text.rfind('`', 0, begin)]} {text[closed:]}")
-    return len(_re2(r"\pL{2,}").findall(rest)) >= 3 and not _re2(OWN).search(rest)
+    rest = " ".join(text[:opened].split("`")[::2] + text[closed + 1 :].split("`")[::2])
+    rest = _re2(POSSIBLE).sub(" ", rest)
+    if len(_re2(r"\pL{2,}").findall(rest)) < 3 or _re2(OWN).search(rest):
+        return False
+    return not _re2(WHOLE).search(span) or bool(_re2(ADVISING).search(rest))
 
 
 def among_source(line: str, around: Sequence[str]) -> bool:

@@ -200,6 +200,19 @@ def test_what_a_thread_is_called_is_no_comment(small: Base) -> None:
     assert not found(f"{title}\n# sudo ldconfig\n", small)
     assert not found(f"{title}\nRUN ldconfig\n", small)
     assert not found(f"\n{title}\n\n", small)
+    assert found(f"#{title}\nThe image is the newest one.\n", small)
+    assert not found(f"{title}\nimport torch\n", small)
+
+
+def test_the_statement_that_a_traceback_ends_with_is_an_error(small: Base) -> None:
+    """The message below it is cut off; the statement is what raised it."""
+    statement = f'    raise ImportError("{MESSAGE}")'
+    assert found(f'  File "/app/load.py", line 7, in load\n{statement}', small)
+    assert not found(f"def load():\n{statement}", small)
+
+
+def test_a_break_of_html_parts_lines(small: Base) -> None:
+    assert found(f"from a import b<br />ImportError: {MESSAGE}</details>", small)
 
 
 @given(st.binary(max_size=400))

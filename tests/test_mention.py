@@ -365,3 +365,22 @@ def test_what_a_script_printed_is_no_part_of_it(text: str, line: int) -> None:
 def test_what_a_script_says_is_a_part_of_it(place: str) -> None:
     assert not faults(SCRIPT.replace("    loss.backward()", place))
     assert not faults(f'{SCRIPT}\n"""\n{place}\n"""\n')
+
+
+def test_a_whole_message_in_a_code_span_is_an_error_unless_advice_stands_beside_it() -> None:
+    told = "The frequency of the `RuntimeError: No HIP GPUs are available` here is very high"
+    begin = told.index("No HIP")
+    assert not in_code_span(told, begin, begin + 25)
+    for other in (
+        told.replace("here is very high", "is high if the driver is old"),
+        told.replace("RuntimeError: ", ""),
+        told.replace("here is very high", "was fixed by a new driver"),
+    ):
+        begin = other.index("No HIP")
+        assert in_code_span(other, begin, begin + 25)
+
+
+def test_a_line_of_several_code_spans_is_judged_by_what_stands_outside() -> None:
+    line = "`W dso_loader.cc:55 did not load the dynamic library` `libhip_hcc.so: cannot open shared object file`"
+    begin = line.index("libhip_hcc.so: ")
+    assert not in_code_span(line, begin, begin + 44)
