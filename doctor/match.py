@@ -53,7 +53,8 @@ MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"
 PLAINER = (
     (b'\\"', b'"'), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&#x27;", b"'"), (b"&#x60;", b"`"),
     (b"&#34;", b'"'), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"), (b"\xe2\x80\x98", b"'"),
-    (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""), (b"<br>", b"\r"), (b"<br/>", b"\r"), (b"<br />", b"\r"),
+    (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""),
+    (b"<br>", b"\r"), (b"<br/>", b"\r"), (b"<br />", b"\r"),
 )  # fmt: skip
 JSON_LINE = re.compile(
     rb'(?m)^[^\n]{0,400}?(?:"(?:log|msg|message|MESSAGE|error|err|exc_info|exception|stack\w{0,8}|text\w{0,8})" ?: ?"'

@@ -129,7 +129,9 @@ OWN = (
     r"|receive[sd]?|print(?:s|ed)?|sa(?:ys|id)|dies|died|crash(?:es|ed)|errors? (?:when|while))\b)"
 )
 # A program's whole message, with the word that it begins with; who only speaks of an error names it in fewer words.
-WHOLE = r"^(?:Reason: )?(?:(?:\w+\.)*\w*(?:Error|Exception)(?:: | \()|(?:docker|podman): Error |ERROR:? |\[ ?FAILED ?\])"
+WHOLE = (
+    r"^(?:Reason: )?(?:(?:\w+\.)*\w*(?:Error|Exception)(?:: | \()|(?:docker|podman): Error |ERROR:? |\[ ?FAILED ?\])"
+)
 # What is said about an error to those who may meet it.
 ADVISING = (
     r"(?i)\b(?:if|when you|may|might|can|could|would|should|must|will|to (?:fix|avoid|solve|resolve|prevent)|install"
