@@ -13,4 +13,6 @@ def engine_answers(host: object, engine: EngineFacts | Unknown, connections: tup
     if not connections:
         return NotApplicable("no container engine is on this machine, or its socket is elsewhere (set DOCKER_HOST)")
     evidence = tuple(Evidence("engine", address, reason, says="the engine's socket") for address, reason in connections)
-    return Finding("container-engine-unreachable", evidence, {"reason": connections[0][1], "path": connections[0][0]})
+    address, reason = connections[0]
+    said = "no permission" if "ermission" in reason else "nothing answers"
+    return Finding("container-engine-unreachable", evidence, {"reason": reason, "path": address, "said": said})

@@ -133,6 +133,8 @@ def demand_free(path: Path, overwrite: bool) -> None:
     """Only a regular file may be overwritten, and only when that was asked for. Raises UsageError."""
     if not os.path.isdir(path.parent):
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} cannot be written: Permission denied")
     try:
         there = os.lstat(path)
     except OSError:

@@ -18,7 +18,7 @@ from doctor.redact import Redactor
 from doctor.render.appearance import Appearance
 from doctor.render.text import report_text
 from doctor.report import Report, to_json
-from doctor.snapshot import Snapshot, dump, loads, without_identities
+from doctor.snapshot import Snapshot, State, dump, loads, without_identities
 from doctor.tui.blocks import wrong
 from tests.machines import amd_faults, engine_faults, healthy, kubernetes_faults, nvidia_faults  # noqa: F401
 from tests.machines.build import CASES, Case
@@ -147,6 +147,24 @@ def test_names_of_a_cluster_do_not_leave(recorded) -> None:  # type: ignore[no-u
 )
 def test_what_was_examined_is_said(judged, name: str, state: str) -> None:  # type: ignore[no-untyped-def]
     assert judged(name).state.endswith(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "cause", "fix"),
+    [
+        ("denied", "Permission denied", "this user may not open the socket", "let this user use the engine"),
+        ("failed", "Connection refused", "the engine does not run", "start the engine"),
+    ],
+)
+def test_how_an_engine_fails_to_answer_decides_what_to_do(
+    state: State, reason: str, cause: str, fix: str, tmp_path: Path, base: Base, patterns: Patterns
+) -> None:
+    """`systemctl start` is no help to who may not open the socket."""
+    machine = CASES["engine-refuses"].make()
+    machine.refused["docker:connect unix:///var/run/docker.sock"] = (state, reason)
+    item = judge(machine.record(tmp_path), discover(), base, patterns).diagnoses[0]
+    assert (item.causes[0].state, item.causes[0].cause.title) == ("likely", cause)
+    assert item.fixes[0].title == fix
 
 
 def test_inside_a_container_it_is_said_whose_facts_they_are(judged) -> None:  # type: ignore[no-untyped-def]

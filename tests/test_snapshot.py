@@ -12,7 +12,7 @@ import pytest
 
 from doctor.errors import UsageError
 from doctor.redact import Redactor
-from doctor.snapshot import LARGEST, Reading, Snapshot, Target, dump, load, loads, save, without_identities
+from doctor.snapshot import LARGEST, Reading, Snapshot, Target, demand_free, dump, load, loads, save, without_identities
 
 
 def snapshot(**readings: str) -> Snapshot:
@@ -39,6 +39,14 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "s.gz").read_text() == "mine"
     save(snapshot(), tmp_path / "s.gz", overwrite=True)
     assert load(tmp_path / "s.gz") == snapshot()
+
+
+def test_where_nothing_can_be_written_is_told_before_the_machine_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda place, mode: False)  # root may write everywhere
+    with pytest.raises(UsageError, match="Permission denied"):
+        demand_free(tmp_path / "s.gz", False)
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:

@@ -87,12 +87,13 @@ def connect(address: str) -> Engine:
 def ask(reference: str, what: str, call: Callable[[Engine], T]) -> tuple[Engine, T]:
     """The first engine of this machine that knows it, and its answer. Raises UsageError."""
     addresses = sockets()
-    reasons = []
+    reasons, looked = [], False
     for address in addresses:
         try:
             engine = connect(address)
             return engine, call(engine)
         except NotThere:
+            looked = True
             reasons.append(f"{address} has none")
         except EngineError as error:
             reasons.append(f"{address}: {error.strerror}")
@@ -100,6 +101,8 @@ def ask(reference: str, what: str, call: Callable[[Engine], T]) -> tuple[Engine,
         raise UsageError(
             f"{one_line(reference, 120)} is no file or folder, and no container engine was found to ask for it"
         )
+    if not looked:
+        raise UsageError(f"no engine could be asked for {what} ({'; '.join(reasons)})")
     raise UsageError(f"there is no {what} here, and nothing is pulled ({'; '.join(reasons)})")
 
 

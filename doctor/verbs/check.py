@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 def _advice(told: str) -> str:
     """What to do where the engine does not let us ask."""
     if "ermission denied" in told:
-        return "; use sudo, or join the group that owns the socket (`ls -lL /var/run/docker.sock`) and log in again"
+        return "; use sudo, or join the group that owns the socket (`ls -lL` shows it) and log in again"
     if "refused" in told or "No such file" in told:
         return "; is it running? `systemctl status docker`, or `podman system service` for Podman"
     return ""

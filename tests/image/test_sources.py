@@ -209,3 +209,11 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_record_round_trip(root: Path) -> None:
     contents = look(f"fs://{root}")
     assert record.from_json(json.loads(json.dumps(record.to_json(contents)))) == contents
+
+
+def test_an_engine_that_may_not_be_asked_is_not_one_that_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
+    with pytest.raises(UsageError, match=r"no engine could be asked for image 'trainer:2.3' .*No such file"):
+        examine("trainer:2.3", "linux/amd64", Examination())
