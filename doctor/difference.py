@@ -99,13 +99,16 @@ def compare_reports(a: Mapping[str, Any], b: Mapping[str, Any]) -> Comparison:
     # Of those that pass on both sides the words differ wherever the machines do.
     judged = tuple(one for one in _changed(left, right) if one.a[:5] != one.b[:5] and one.a and one.b)
     image = tuple(_of_images(a.get("image") or {}, b.get("image") or {}))
-    return Comparison(_changed(_titles(a), _titles(b)), judged, (*_of_values(a, b), *image), ())
+    return Comparison(_changed(_titles(a, b), _titles(b, a)), judged, (*_of_values(a, b), *image), ())
 
 
-def _titles(report: Mapping[str, Any]) -> dict[str, str]:
+def _titles(report: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
+    """Fault to title. What is a note here and an error there counts as found there alone."""
+    graver = {str(one["fault"]) for one in other["findings"] if one["severity"] != "note"}
     told: dict[str, str] = {}
     for one in report["findings"]:
-        told.setdefault(str(one["fault"]), str(one["title"]))
+        if one["severity"] != "note" or str(one["fault"]) not in graver:
+            told.setdefault(str(one["fault"]), str(one["title"]))
     return told
 
 

@@ -26,6 +26,8 @@ BINARY_MAGICS = {
     b"\x89PNG": "a picture; paste its text instead",
     b"\xff\xd8\xff": "a picture; paste its text instead",
     b"%PDF": "a PDF; paste its text instead",
+    b'{\n  "schema": "gpu-doctor/report/': "a report that gpu-doctor made; `gpu-doctor diff` compares two",
+    b'{"schema": "gpu-doctor/report/': "a report that gpu-doctor made; `gpu-doctor diff` compares two",
 }
 
 

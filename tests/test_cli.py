@@ -185,6 +185,15 @@ def test_bad_input(tmp_path: Path) -> None:
     assert (tmp_path / "there").read_text() == "mine"
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_a_report_is_no_log(form: str, tmp_path: Path) -> None:
+    """That nothing is wrong would be the opposite of what stands in it."""
+    report = tmp_path / "report.json"
+    doctor("explain", "--format", form, "--output", str(report), text=FAULTY)
+    one_line_error(doctor("explain", str(report)), "a report that gpu-doctor made")
+    assert "a report that gpu-doctor made" in doctor("triage", str(report)).stdout
+
+
 def test_output_goes_to_the_file_and_is_never_half(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = doctor("explain", "--json", "--output", str(file), text=FAULTY)

@@ -93,6 +93,18 @@ def test_two_reports(tmp_path: Path) -> None:
     assert diff("--fail-on", "never", healthy, after).returncode == 0
 
 
+def test_what_is_a_note_in_one_and_an_error_in_the_other_is_found_there_alone(tmp_path: Path) -> None:
+    """A guess from the image beside another diagnosis, and then the container's own cause."""
+    after = report(tmp_path / "b.json", "ImportError: libcudart.so.12: cannot open shared object file: No such file\n")
+    content = json.loads(Path(after).read_text())
+    content["findings"][0]["severity"] = "note"
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    done = diff(str(tmp_path / "a.json"), after)
+    assert done.returncode == 1
+    assert "found only in B\n  lib-cudart-missing" in done.stdout
+    assert diff(after, str(tmp_path / "a.json")).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
 def _code(a: Mapping[str, Any], b: Mapping[str, Any], fail_on: str) -> int:
     if fail_on == "never":
         return 0
-    known = {one["fault"] for one in a["findings"]}
     grave = SEVERITIES[: SEVERITIES.index("warning" if fail_on == "warning" else "error") + 1]
+    known = {one["fault"] for one in a["findings"] if one["severity"] in grave}
     return int(any(one["severity"] in grave and one["fault"] not in known for one in b["findings"]))
 
 
