@@ -49,6 +49,10 @@ ASSIGNED = re.compile(
 )
 # --name value and "--name", "value", as on a command line.
 OPTION = re.compile(rf"""(?ix) (?<![\w-])(?P<name>--[\w.-]{{0,64}}?{NAMES}(?:\\*["'],)?\s+) {VALUE}""")
+# curl -u name:password, as a health check often has it; a user and a group of `docker run` look the same.
+CURL = re.compile(
+    r"""(?P<before>\bcurl\b[^\n|;&]{0,300}?(?<=[\s"',])(?:-u|--user)[\s"',=\\]{1,8})[^\s:"'\\]{1,64}:[^\s"'\\]{1,256}"""
+)
 NOT_SECRET = re.compile(
     r"(?i)^(?:true|false|null|none|yes|no|\d{1,6}|required|optional|disabled|enabled|failed|error)$"
 )
@@ -72,7 +76,10 @@ HOME = re.compile(r"(?<![\w.-])(/(?:home|Users)/)([A-Za-z0-9_][\w.-]{0,63})")
 IMAGE_HOST = re.compile(
     r"(?<![\w./@-])((?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?::\d{2,5})?)(?=/[a-z0-9._-]+(?:/[a-z0-9._-]+)*[:@])"
 )
-GENERAL = {"root", "localhost", "user", "docker", "nvidia", "render", "video"}
+GENERAL = {
+    "root", "localhost", "user", "docker", "nvidia", "render", "video",
+    "host.docker.internal", "host.containers.internal",
+}  # fmt: skip
 LOCAL = {"127.0.0.1", "0.0.0.0"}
 
 
@@ -96,6 +103,7 @@ class Redactor:
         """The text without keys, tokens and passwords."""
         for kind, pattern in SECRETS:
             text = pattern.sub(lambda found, kind=kind: self._hidden(kind, found.group()), text)  # type: ignore[misc]
+        text = CURL.sub(lambda found: found["before"] + self._hidden("password", "it"), text)
         return OPTION.sub(self._assigned, ASSIGNED.sub(self._assigned, text))
 
     def identities(self, text: str) -> str:

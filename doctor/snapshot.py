@@ -85,6 +85,7 @@ def without_identities(snapshot: Snapshot, redactor: Redactor) -> Snapshot:
     if nodes and nodes.state == "ok":
         # A cluster's other machines: their names are no less private than this one's.
         redactor.learn("host", [line.split()[0] for line in nodes.text.splitlines() if line.strip()])
+    redactor.learn("host", _hosts_of_container(snapshot))
     readings = {}
     for reading in snapshot.readings.values():
         key = redactor.identities(reading.key)
@@ -98,6 +99,17 @@ def without_identities(snapshot: Snapshot, redactor: Redactor) -> Snapshot:
     )
     counts = dict(sorted((redactor.counts + _counter(snapshot.redactions)).items()))
     return replace(snapshot, readings=readings, target=target, redactions=counts)
+
+
+def _hosts_of_container(snapshot: Snapshot) -> list[str]:
+    """Hosts that the container is told of, and its own name where it is one of a network, not a word."""
+    reading = snapshot.get("docker:container")
+    if reading is None or reading.state != "ok":
+        return []
+    content = json.loads(reading.text)
+    extra = content.get("HostConfig", {}).get("ExtraHosts") or ()
+    names = [content.get("Config", {}).get("Hostname") or "", *(one.partition(":")[0] for one in extra)]
+    return [name for name in names if "." in name]
 
 
 def _counter(counts: dict[str, int]) -> Any:

@@ -16,6 +16,7 @@ MUST_SURVIVE = (
     "/dev/dri/renderD128", "nvcr.io/nvidia/pytorch:24.01-py3", "rocm/pytorch:latest", "Driver Version: 535.104.05",
     "cuda=10.2.0.89", "tokenizer: LlamaTokenizerFast", "max_tokens=4096", "CUDA error: out of memory", "127.0.0.1:8080",
     "--max-tokens 4096", "--tokenizer mistralai/Mistral-7B", '"--token-file", "/run/secrets/hf"', "bypass=1", "PASS: all_reduce 12.5 GB/s",
+    "docker run -u nginx:nginx trainer", "curl https://x | docker run --user 1000:1000 trainer", "--add-host host.docker.internal:host-gateway",
     "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234", "nvidia-cublas-cu12==12.4.5.8", "eos_token_id: 128001",
 )  # fmt: skip
 SECRETS = (
@@ -43,6 +44,9 @@ SECRETS = (
     ("https://hooks.slack.com/services/T000/B000/XXXXYYYY", "XXXXYYYY"),
     ("client_secret%3Dabc123def", "abc123def"),
     ("ya29.a0AfH6SMBabcdefghijklmnop", "a0AfH6SMB"),
+    ("curl -f -u bob:hunter2secret http://localhost", "hunter2"),
+    ('{"Test": ["CMD", "curl", "--user", "bob:hunter2secret", "http://x"]}', "hunter2"),
+    ('["CMD-SHELL", "curl --user=\\"bob:hunter2secret\\" x || exit 1"]', "hunter2"),
 )
 IDENTITIES = (
     ("connect to 10.1.2.3 failed", "10.1.2.3"),

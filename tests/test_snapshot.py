@@ -49,6 +49,22 @@ def test_where_nothing_can_be_written_is_told_before_the_machine_is_read(
         demand_free(tmp_path / "s.gz", False)
 
 
+def test_hosts_that_a_container_is_told_of_do_not_leave() -> None:
+    content = {
+        "Id": "1", "Name": "trainer", "Config": {"Hostname": "gpu-07.corp.example.com", "Image": "trainer:2.3"},
+        "HostConfig": {"ExtraHosts": ["db.corp.example.com:10.1.2.3", "host.docker.internal:host-gateway", "cache:10.1.2.4"]},
+    }  # fmt: skip
+    one = Snapshot("2026-11-24T12:00:00Z", "0.1.0", Target("trainer"), {
+        "docker:container": Reading("docker:container", "ok", json.dumps(content)),
+        "docker:log": Reading("docker:log", "ok", "waiting for db.corp.example.com ... done"),
+    })  # fmt: skip
+    redacted = without_identities(one, Redactor("here", "alice"))
+    assert "corp" not in str(redacted)
+    assert redacted.readings["docker:log"].text == "waiting for <host-2> ... done"
+    for kept in ("trainer:2.3", "host.docker.internal", "cache"):
+        assert kept in redacted.readings["docker:container"].text
+
+
 def test_no_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     os.symlink("precious", tmp_path / "s.gz")
