@@ -122,12 +122,12 @@ FLAG_KEYS = {"-i": "stdin_open", "-t": "tty", "--init": "init", "--privileged": 
 VALUE_KEYS = {
     "--hostname": "hostname", "--uts": "uts", "--userns": "userns_mode", "--cgroup-parent": "cgroup_parent",
     "--cpu-shares": "cpu_shares", "--cpuset-cpus": "cpuset", "--memory-reservation": "mem_reservation",
-    "--pids-limit": "pids_limit", "--oom-score-adj": "oom_score_adj",
+    "--pids-limit": "pids_limit", "--oom-score-adj": "oom_score_adj", "--stop-signal": "stop_signal",
 }  # fmt: skip
 LIST_KEYS = {
     "--add-host": "extra_hosts", "--dns": "dns", "--dns-search": "dns_search", "--dns-option": "dns_opt",
     "--device-cgroup-rule": "device_cgroup_rules", "--sysctl": "sysctls", "--tmpfs": "tmpfs",
-    "--volumes-from": "volumes_from", "--link": "links",
+    "--link": "external_links",
 }  # fmt: skip
 
 
@@ -166,9 +166,22 @@ def as_compose(line: RunLine) -> str:
 def _rest(line: RunLine) -> list[tuple[str, object]]:
     fields: list[tuple[str, object]] = [(VALUE_KEYS[name], value) for name, value in line.rest if name in VALUE_KEYS]
     for option, key in LIST_KEYS.items():
-        fields.append((key, [value for name, value in line.rest if name == option]))
+        values = [value for name, value in line.rest if name == option]
+        fields.append((key, [*values, *_memory_mounts(line)] if key == "tmpfs" else values))
+    # A name alone would be that of a service.
+    fields.append(("volumes_from", [f"container:{value}" for name, value in line.rest if name == "--volumes-from"]))
     fields += [("stop_grace_period", f"{value}s") for name, value in line.rest if name == "--stop-timeout"]
     return fields
+
+
+def _memory_mounts(line: RunLine) -> list[str]:
+    """--mount type=tmpfs, in the short form."""
+    found = []
+    for text in (value for name, value in line.rest if name == "--mount" and "type=tmpfs" in value):
+        parts = dict(part.partition("=")[::2] for part in text.split(","))
+        size = f":size={parts['tmpfs-size']}" if "tmpfs-size" in parts else ""
+        found.append(f"{parts.get('target', '')}{size}")
+    return found
 
 
 HEALTH_KEYS = {
@@ -220,6 +233,8 @@ def _compose_groups(line: RunLine) -> list[str]:
 
 def _reservation(line: RunLine) -> list[str]:
     cdi = [device for device in line.devices if "=" in device]
+    wanted = line.gpus.partition("capabilities=")[2].split('"')[0]
+    capabilities = f"              capabilities: [{', '.join(['gpu', *filter(None, wanted.split(','))])}]"
     if not line.gpus and not cdi:
         return []
     rows = ["    deploy:", "      resources:", "        reservations:", "          devices:"]
@@ -229,7 +244,7 @@ def _reservation(line: RunLine) -> list[str]:
             "              device_ids:",
             *(f"                - {_text(d)}" for d in cdi),
         ]
-        return [*rows, "              capabilities: [gpu]"]
+        return [*rows, capabilities]
     rows.append("            - driver: nvidia")
     ids = [part.strip('"').removeprefix("device=") for part in line.gpus.split('",') if "device=" in part]
     if ids:
@@ -240,7 +255,7 @@ def _reservation(line: RunLine) -> list[str]:
     else:
         count = line.gpus.split(",")[0]
         rows.append(f"              count: {count if count.isdigit() else 'all'}")
-    return [*rows, "              capabilities: [gpu]"]
+    return [*rows, capabilities]
 
 
 def _text(value: object) -> str:

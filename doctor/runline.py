@@ -20,7 +20,12 @@ from doctor.runforms import KFD_GROUP, RunLine, as_compose, as_run
 NVIDIA_ENVIRONMENT = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA")
 DEFAULT_SHM = 64 << 20
 PODMAN_SHM = 64_000 << 10
-PODMAN_SETS = (("--pids-limit", "2048"), ("--stop-timeout", "10"))
+PODMAN_SETS = (
+    ("--pids-limit", "2048"),
+    ("--stop-timeout", "10"),
+    ("--stop-signal", "SIGTERM"),
+    ("--stop-signal", "15"),
+)
 
 Change = Callable[[RunLine, Facts], RunLine]
 

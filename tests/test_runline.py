@@ -213,8 +213,9 @@ def test_options_that_no_correction_touches() -> None:
     service = compose["services"]["trainer"]
     assert service["environment"] == ["A=$$HOME"], "a dollar sign alone would be filled in by compose"
     assert service["volumes"] == ["models:/models", "/srv:/srv:ro"]
+    assert (service["volumes_from"], service["external_links"]) == (["container:vf"], ["vf:db"]), "they are no services"
     assert (service["tmpfs"], service["sysctls"], service["extra_hosts"]) == (
-        ["/t:size=1g"],
+        ["/t:size=1g", "/scratch:size=1048576"],
         ["net.core.somaxconn=1024"],
         ["db:10.0.0.5"],
     )
@@ -245,6 +246,21 @@ def test_health_check_log_and_anonymous_volumes() -> None:
     assert service["healthcheck"] == {"test": "curl -f localhost", "interval": "5s", "timeout": "500ms", "retries": 3}
     assert service["logging"] == {"driver": "local", "options": {"max-size": "10m"}}
     assert service["volumes"] == ["/data:/data", "/cache"]
+
+
+@pytest.mark.parametrize(("own", "of_image", "there"), [("SIGINT", None, True), ("SIGINT", "SIGINT", False)])
+def test_a_stop_signal_of_its_own(own: str, of_image: str | None, there: bool) -> None:
+    facts = machine({}, {"StopSignal": own}, image={"StopSignal": of_image})
+    assert ("--stop-signal=SIGINT" in words(changed(facts))) == there
+
+
+def test_what_a_gpu_request_asks_for_beside_gpu_is_in_compose_too() -> None:
+    asked = {"Driver": "", "Count": -1, "Capabilities": [["gpu", "compute", "utility"]]}
+    facts = machine({"DeviceRequests": [asked]})
+    assert """--gpus='all,"capabilities=compute,utility"'""" in changed(facts)
+    assert facts.container
+    compose = as_compose(of_container(facts.container, None, "docker"))
+    assert "count: all\n              capabilities: [gpu, compute, utility]\n" in compose
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,7 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         devices=tuple(_device(item) for item in host.get("Devices") or ()),
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
         others=(
-            *_others(content, host, config),
+            *_others(content, host, config, of_image),
             *_health(config.get("Healthcheck") or {}, of_image.get("Healthcheck") or {}),
             *_logging(host.get("LogConfig") or {}, default_log),
         ),
@@ -472,7 +472,9 @@ LISTS = (
 FLAGS = (("--oom-kill-disable", "OomKillDisable"), ("--publish-all", "PublishAllPorts"))
 
 
-def _others(content: dict[str, Any], host: dict[str, Any], config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _others(
+    content: dict[str, Any], host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
     """What `docker run` was told beside the options that have a field of their own; 0, "" and private are defaults."""
     hostname = config.get("Hostname") or ""
     if hostname and not content["Id"].startswith(hostname) and host.get("NetworkMode") != "host":
@@ -484,6 +486,8 @@ def _others(content: dict[str, Any], host: dict[str, Any], config: dict[str, Any
     yield from ((option, "") for option, key in FLAGS if host.get(key))
     yield from (("--mount", text) for item in host.get("Mounts") or () if (text := _mount(item)))
     yield from (("--tmpfs", f"{path}:{options}".rstrip(":")) for path, options in (host.get("Tmpfs") or {}).items())
+    if config.get("StopSignal") and config["StopSignal"] != image.get("StopSignal"):
+        yield "--stop-signal", str(config["StopSignal"])
     if config.get("StopTimeout") is not None:
         yield "--stop-timeout", str(config["StopTimeout"])
 
