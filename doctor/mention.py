@@ -260,9 +260,19 @@ def among_source(line: str, around: Sequence[str]) -> bool:
         or any(_re2(TRACEBACK).search(other) for other in around)
     ):
         return False
-    written = [other for other in around if other.strip()]
+    written = [other for other in _beside(line, around) if other.strip()]
     code = sum(map(is_statement, written))
     return code >= ENOUGH and code * 2 > len(written)
+
+
+def _beside(line: str, around: Sequence[str]) -> Sequence[str]:
+    """The lines of the same paragraph, for what is not indented: an error is shown apart from the script."""
+    if line.startswith(INDENTED) or line not in around:
+        return around
+    at = around.index(line)
+    parted = [number for number, other in enumerate(around) if _re2(PARTED).search(other)]
+    begin = max((number + 1 for number in parted if number < at), default=0)
+    return around[begin : min((number for number in parted if number > at), default=len(around))]
 
 
 def is_source(text: str) -> bool:
