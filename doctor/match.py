@@ -354,9 +354,14 @@ def _window(chunk: bytes, position: int) -> tuple[int, int]:
 
 def _lines_around(tail: bytes, chunk: bytes, head: bytes, begin: int, end: int, within: int) -> list[str]:
     """The line at begin:end of the chunk and those before and after it, within AROUND bytes."""
-    before = _parted(tail + chunk[:begin] if begin < AROUND else chunk[begin - AROUND : begin])[-within - 1 :]
-    after = _parted(chunk[end : end + AROUND] + head)[: within + 1]
-    return [without_prefix(line.decode("utf-8", "replace")) for line in (*before, chunk[begin:end], *after)]
+    before = tail + chunk[:begin] if begin < AROUND else chunk[begin - AROUND : begin]
+    after = chunk[end : end + AROUND] + head
+    lines = (
+        *_parted(before.removesuffix(b"\n"))[-within:],
+        chunk[begin:end],
+        *_parted(after.removeprefix(b"\n"))[:within],
+    )
+    return [without_prefix(line.decode("utf-8", "replace")) for line in lines]
 
 
 def _parted(data: bytes) -> list[bytes]:

@@ -266,13 +266,17 @@ def among_source(line: str, around: Sequence[str]) -> bool:
 
 
 def _beside(line: str, around: Sequence[str]) -> Sequence[str]:
-    """The lines of the same paragraph, for what is not indented: an error is shown apart from the script."""
-    if line.startswith(INDENTED) or line not in around:
+    """The lines of the same paragraph, for what is not indented; none before it where a script ends with it.
+
+    People show an error apart from the script, or under its last line.
+    """
+    if _is_indented(line) or line not in around:
         return around
     at = around.index(line)
     parted = [number for number, other in enumerate(around) if _re2(PARTED).search(other)]
     begin = max((number + 1 for number in parted if number < at), default=0)
-    return around[begin : min((number for number in parted if number > at), default=len(around))]
+    after = around[at + 1 : min((number for number in parted if number > at), default=len(around))]
+    return (*around[begin:at], *after) if any(map(is_statement, after)) else after
 
 
 def is_source(text: str) -> bool:
@@ -302,16 +306,22 @@ def source_lines(text: str) -> frozenset[int]:
 
 
 def _code_lines(lines: Sequence[str]) -> Iterator[int]:
-    """The numbers of the lines in paragraphs that hold code."""
-    paragraph: list[int] = []
-    for number, line in enumerate((*lines, ""), 1):
-        if not _re2(PARTED).search(line):
-            paragraph.append(number)
+    """The numbers of the lines in paragraphs of code, but for what a program printed at the end of one."""
+    paragraph: list[tuple[int, str]] = []
+    for numbered in enumerate((*lines, ""), 1):
+        if not _re2(PARTED).search(numbered[1]):
+            paragraph.append(numbered)
             continue
-        code = sum(is_statement(lines[one - 1]) for one in paragraph)
-        is_code = code >= CODE_SHARE * len(paragraph)
-        yield from (one for one in paragraph if is_code or lines[one - 1].startswith(INDENTED))
+        while paragraph and not (is_statement(paragraph[-1][1]) or _is_indented(paragraph[-1][1])):
+            paragraph.pop()
+        is_code = sum(is_statement(line) for _, line in paragraph) >= CODE_SHARE * len(paragraph)
+        yield from (number for number, line in paragraph if is_code or _is_indented(line))
         paragraph = []
+
+
+def _is_indented(line: str) -> bool:
+    """Whether it stands under another line, in a diff too."""
+    return line.lstrip("+-").startswith(("   ", "\t"))
 
 
 def _without_json(lines: Sequence[str]) -> list[str]:

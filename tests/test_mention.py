@@ -351,7 +351,11 @@ MISSING = "libcudart.so.12: cannot open shared object file: No such file or dire
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [(f"{SCRIPT}\nIt prints:\n\n{MISSING}\n", 16), (f"{MISSING}\n\nMy script:\n\n{SCRIPT}", 1)],
+    [
+        (f"{SCRIPT}\nIt prints:\n\n{MISSING}\n", 16),
+        (f"{SCRIPT}{MISSING}\n", 13),
+        (f"{MISSING}\n\nMy script:\n\n{SCRIPT}", 1),
+    ],
 )
 def test_what_a_script_printed_is_no_part_of_it(text: str, line: int) -> None:
     assert text.split("\n")[line - 1] == MISSING
@@ -384,3 +388,10 @@ def test_a_line_of_several_code_spans_is_judged_by_what_stands_outside() -> None
     line = "`W dso_loader.cc:55 did not load the dynamic library` `libhip_hcc.so: cannot open shared object file`"
     begin = line.index("libhip_hcc.so: ")
     assert not in_code_span(line, begin, begin + 44)
+
+
+def test_an_error_apart_from_the_few_lines_before_it() -> None:
+    dockerfile = "FROM ubuntu\nRUN apt-get update\nWORKDIR /app\nCOPY . .\nENV A=1\nUSER app\n"
+    start = "started the container as told\n" * 30
+    assert faults(f"{start}{dockerfile}\n{MISSING}\n{start}") == ["lib-cudart-missing"]
+    assert not faults(f"{start}{dockerfile}{MISSING}\nRUN make\n\n{start}")
