@@ -43,8 +43,8 @@ PLACES = {
     r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
     r"\b[A-Z]:[\\/]{1,2}(?:Users|Program Files|ProgramData|Windows)[\\/]|-win-x86_64-|windows-amd64|win_amd64": (
         "system", "windows"),
-    r"[\\](?:Scripts|site-packages)[\\]|\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": (
-        "system", "windows"),
+    r"[\\](?:Scripts|site-packages|AppData|_MEI\d+)[\\]|[\\]TensileLibrary": ("system", "windows"),
+    r"\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": ("system", "windows"),
     r"\b(?:nvcuda|cudart64_\d+)\.dll\b": ("system", "windows"),
     r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),
