@@ -227,7 +227,7 @@ class Patterns:
         wanted = [one for one in patterns if len(scan.hits.setdefault(one, [])) < self._most[one]]
         if not wanted:
             return
-        text = without_prefix(data.decode("utf-8", "replace"))
+        text = _untitled(without_prefix(data.decode("utf-8", "replace")), line, around)
         mention: bool | None = None
         for pattern in wanted:
             hits = scan.hits[pattern]
@@ -235,9 +235,7 @@ class Patterns:
             if not found:
                 continue
             if mention is None:
-                mention = not _raised(text, around) and (
-                    is_mention(_untitled(text, line, around)) or among_source(text, around(NEIGHBOURS))
-                )
+                mention = not _raised(text, around) and (is_mention(text) or among_source(text, around(NEIGHBOURS)))
             if mention or in_code_span(text, *found.span()):
                 scan.mentions += 1
             else:
