@@ -421,8 +421,14 @@ def _ways(image: str, gpus: Sequence[Gpu], machine: Machine) -> Iterator[Way]:
         yield from _nvidia_ways(image, machine)
     else:
         yield from _amd_ways(image, machine)
+    nvidia = gpus[0].vendor == "nvidia"
     when = "with the vendor's device plugin on the node"
-    if gpus[0].vendor == "nvidia":
+    if _placement(gpus):
+        # docs/gpu-feature-discovery of https://github.com/NVIDIA/k8s-device-plugin and cmd/k8s-node-labeller of
+        # https://github.com/ROCm/k8s-device-plugin
+        labeller = "GPU Feature Discovery" if nvidia else "AMD's node labeller"
+        when += f" and the labels of {labeller}: without them the pod stays Pending, so leave the node's choice out"
+    if nvidia:
         when += "; runtimeClassName: nvidia where that is not the default runtime"
     yield Way("Kubernetes", _pod(image, gpus), "yaml", when)
 
@@ -438,7 +444,8 @@ def _nvidia_ways(image: str, machine: Machine) -> Iterator[Way]:
             "docker run, by CDI",
             as_run(cdi),
             "sh",
-            "Docker 25 or later with a CDI specification on the host (nvidia-ctk cdi generate)",
+            "Docker 28.2 or later, or 25 with the feature cdi switched on; with a CDI specification on the host "
+            "(nvidia-ctk cdi generate)",
         ),
         Way(
             "docker run, by the runtime",

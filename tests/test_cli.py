@@ -16,6 +16,9 @@ import jsonschema
 import pytest
 
 from doctor.__main__ import VERBS
+from doctor.render.appearance import Appearance
+from doctor.render.text import report_text
+from doctor.report import Report
 
 FAULTY = "RuntimeError: CUDA error: no kernel image is available for execution on the device\n"
 SCHEMA = json.loads((Path(__file__).parent.parent / "doctor/report.schema.json").read_text())
@@ -138,6 +141,15 @@ def test_text_has_what_why_and_what_to_do_in_that_order() -> None:
     assert "\x1b" not in said
     assert said.index("✗ FAIL") < said.index("Why we think so") < said.index("Fix:")
     assert said.rstrip().endswith("[cuda-no-kernel-image]")
+
+
+def test_a_good_answer_about_a_machine_says_nothing_of_its_containers() -> None:
+    """The containers that failed stand right below it."""
+    report = Report(
+        "machine", "this machine", "2026-11-24T12:00:00Z", "0.1.0", notes=("container a (b) failed: Exited (1)",)
+    )
+    said = report_text(report, Appearance(False, True, 100, False))
+    assert said.startswith("✓ pass  Nothing known is wrong with this machine\n")
 
 
 def test_colour_only_where_it_is_wanted() -> None:

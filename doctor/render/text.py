@@ -57,7 +57,8 @@ def _headline(report: Report, look: Appearance) -> str:
         return look.paint(f"{look.sign(first.severity)}  {plain(first.title)}", first.severity) + f"\n{subject}"
     if report.verdict == "unknown":
         return look.paint(f"{look.sign('warning')}  Too little could be examined to tell", "warning") + f"\n{subject}"
-    return look.paint(f"{look.sign('passed')}  Nothing known is wrong", "passed") + f"\n{subject}"
+    where = " with this machine" if report.kind == "machine" else ""
+    return look.paint(f"{look.sign('passed')}  Nothing known is wrong{where}", "passed") + f"\n{subject}"
 
 
 def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[str]:

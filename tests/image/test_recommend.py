@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from doctor.gpus import Gpu, find_gpu
+from doctor.gpus import Gpu, find_gpu, gpu_named
 from doctor.recommend import FRAMEWORKS, VENDORS, Machine, recommend
 
 
@@ -166,3 +166,14 @@ def test_verb() -> None:
     assert content["schema"] == "gpu-doctor/recommend/1"
     assert [len(row["gpus"]) for row in content["recommendations"]] == [1, 1]
     assert all(row["sources"] and row["start"] for row in content["recommendations"])
+
+
+@pytest.mark.parametrize(
+    ("name", "labeller"), [("RTX 5090", "GPU Feature Discovery"), ("MI300X", "AMD's node labeller")]
+)
+def test_a_pod_that_chooses_nodes_says_who_labels_them(name: str, labeller: str) -> None:
+    """The device plugin alone sets no such labels, and the pod would wait for ever."""
+    (advice,) = recommend([gpu_named(name)], "torch", Machine())
+    pod = next(way for way in advice.ways if way.title == "Kubernetes")
+    assert "nodeSelector" in pod.text
+    assert f"the labels of {labeller}: without them the pod stays Pending" in pod.when
