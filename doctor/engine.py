@@ -188,7 +188,7 @@ def _report(
     found = [*(weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts), outcomes)
     target = snapshot.target
-    examined = _saw_end(facts) if target.container else _saw_gpus(facts)
+    examined = (_saw_end(facts) if target.container else _saw_gpus(facts)) and _saw_logs(snapshot)
     return Report(
         kind="container" if target.container else "machine",
         name=facts.container.name if facts.container else target.container or "this machine",
@@ -215,6 +215,11 @@ def _saw_gpus(facts: Facts) -> bool:
     """Whether it could be seen which GPUs there are, or that there are none. Without that, silence means nothing."""
     other_ways = facts.nvidia and (facts.nvidia.wsl or facts.nvidia.tegra or facts.nvidia.nodes)
     return bool(facts.pci or facts.nvml or other_ways)
+
+
+def _saw_logs(snapshot: Snapshot) -> bool:
+    """Whether each log that was named could be read: what it says is what was asked about."""
+    return sum(snapshot.readings[key].state == "ok" for key in snapshot.keys("log:")) >= len(snapshot.target.logs)
 
 
 def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:
@@ -279,6 +284,13 @@ def _not_examined(snapshot: Snapshot, facts: Facts) -> Iterator[str]:
             )
         if log is None or log.state != "ok":
             yield f"the container's log: {log.why_not if log else 'not read'}"
+    for key in snapshot.keys("log:"):
+        one = snapshot.readings[key]
+        if one.state != "ok":
+            yield f"log {one.why_not}"
+        elif one.truncated:
+            name = key.removeprefix("log:")
+            yield f"log {name}: its beginning, only the last 16 MB were read; `gpu-doctor explain` reads all of it"
     contents = snapshot.get("image:contents")
     if contents and contents.state != "ok":
         yield f"image: {contents.why_not}"

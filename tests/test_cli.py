@@ -215,6 +215,16 @@ def test_output_goes_to_the_file_and_is_never_half(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("how", ["--log <(cat {log})", "--log - < {log}", "--log {log}"])
+def test_a_log_beside_the_machine_may_come_through_a_pipe(how: str, tmp_path: Path) -> None:
+    """It can be read but once: what was looked at to see whether it is text would be missing, and all seem well."""
+    (tmp_path / "a.log").write_text(FAULTY)
+    command = f"{sys.executable} -m doctor check --json {how.format(log=tmp_path / 'a.log')}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "cuda-no-kernel-image" in [one["fault"] for one in json.loads(done.stdout)["findings"]]
+
+
 @pytest.mark.parametrize("verb", ["explain", "triage", "binary"])
 def test_output_leaves_nothing_behind_and_replaces_no_device(verb: str, tmp_path: Path) -> None:
     """`--output /dev/null` as root must not make a file of it; a link stays one."""

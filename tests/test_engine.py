@@ -178,3 +178,25 @@ def test_no_command_carries_what_a_shell_would_act_on(name: str, base: Base) -> 
     assert commands
     assert "reboot" not in "".join(commands)
     assert "reboot" in item.finding.evidence[0].text, "it is shown as it was read"
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        (Reading("log:a.log", "failed", error="Illegal seek"), "log a.log: Illegal seek"),
+        (None, ""),
+        (Reading("log:a.log", "ok", "epoch 1\n", truncated=True), "log a.log: its beginning, only the last 16 MB"),
+    ],
+    ids=["failed", "never came", "its end alone"],
+)
+def test_a_named_log_that_could_not_be_read_is_no_good_news(
+    reading: Reading | None, told: str, base: Base, patterns: Patterns
+) -> None:
+    """What it says is what was asked about."""
+    pci = [Reading("names:/sys/bus/pci/devices", "ok", "")]
+    one = Snapshot("2026-11-24T10:00:00Z", "0.1.0", Target(logs=("a.log",)), {
+        item.key: item for item in (*pci, *filter(None, [reading]))
+    })  # fmt: skip
+    report = judge(one, (), base, patterns)
+    assert exit_code(report, "error") == (0 if reading and reading.state == "ok" else 3)
+    assert any(row.startswith(told) for row in report.not_examined) or not told

@@ -32,7 +32,13 @@ def examined(parser: argparse.ArgumentParser) -> None:
     """What to look at: shared with record."""
     parser.add_argument("--container", metavar="NAME", help="a container's name or id: running, ended or never started")
     parser.add_argument("--image", metavar="REF", help="an image, an archive or a folder, as `gpu-doctor image` takes")
-    parser.add_argument("--log", metavar="FILE", action="append", default=[], help="a log that belongs to the failure")
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a log that belongs to the failure; - is standard input",
+    )
     parser.add_argument("--root", metavar="DIR", default="/", help="read the host's files below this folder")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="time limit for each command (default: 5)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -163,6 +164,9 @@ def _demand_log(name: str) -> None:
     from doctor.logs import binary_kind
 
     try:
+        # What is no file can be read but once, and by the probe.
+        if name == "-" or (not stat.S_ISREG(mode := os.stat(name).st_mode) and not stat.S_ISDIR(mode)):
+            return
         with open(name, "rb") as stream:
             kind = binary_kind(stream.read(8192))
     except OSError as error:
