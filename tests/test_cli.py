@@ -327,6 +327,15 @@ mend
 """
 
 
+def test_an_entry_is_wrapped_and_its_commands_are_not() -> None:
+    lines = doctor("knowledge", "show", "container-shm-too-small").stdout.splitlines()
+    prose = [line for line in lines if not line.startswith(("  ", "- ", "Fix: "))]
+    assert max(map(len, prose)) <= 100
+    assert any(len(line) > 100 for line in lines if line.startswith("  docker inspect"))
+    title = next(n for n, line in enumerate(lines) if line.startswith("It may be: "))
+    assert lines[title + 1].startswith("  docker inspect"), "no empty line where a cause has no text"
+
+
 def test_an_entry_of_ones_own_must_have_what_ours_have(tmp_path: Path) -> None:
     """Without an example nothing was tested, and that is no success."""
     (tmp_path / "our-bare.md").write_text(BARE)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from doctor.diagnose import Diagnosis, Suspect
 from doctor.finding import Evidence, Outcome
 from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
+from doctor.render.prose import wrapped
 from doctor.report import Corrected, Report
 from doctor.text import plain
 from doctor.words import SURE_WORDS, SUSPECT_WORDS
@@ -75,7 +75,7 @@ def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[st
             yield from _evidence(evidence, look)
         return
     yield ""
-    yield from _wrapped(item.explanation if look.verbose else item.explanation.split("\n\n")[0], look, "   ")
+    yield from wrapped(item.explanation if look.verbose else item.explanation.split("\n\n")[0], look.width, "   ")
     yield ""
     yield "   Why we think so"
     for evidence in item.finding.evidence[: None if look.verbose else 4]:
@@ -121,10 +121,10 @@ def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
         yield ""
         yield f"   {SUSPECT_WORDS[suspect.state]}: {plain(suspect.cause.title)}"
         if suspect.seen:
-            yield from _wrapped(f"Seen: {suspect.seen}", look, "     ")
+            yield from wrapped(f"Seen: {suspect.seen}", look.width, "     ")
         if suspect.state == "ruled out" or (suspect.state == "open" and decided):
             continue
-        yield from _wrapped(suspect.cause.text, look, "     ")
+        yield from wrapped(suspect.cause.text, look.width, "     ")
         for command in suspect.cause.commands:
             yield from _command(command, look, "     ")
 
@@ -135,7 +135,7 @@ def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:
         + f"   [{fix.where} · risk: {fix.risk}]"
     )
     if fix.text:
-        yield from _wrapped(fix.text, look, "   ")
+        yield from wrapped(fix.text, look.width, "   ")
     for command in fix.commands:
         yield from _command(command, look, "   ")
     for label, commands in (("Verify", fix.verify), ("Undo", fix.undo)):
@@ -151,19 +151,6 @@ def _command(command: str, look: Appearance, indent: str) -> Iterator[str]:
         yield indent + "  " + look.paint(line, "command")
 
 
-def _wrapped(text: str, look: Appearance, indent: str) -> Iterator[str]:
-    for paragraph in plain(text).split("\n\n"):
-        words = " ".join(paragraph.split())
-        yield from textwrap.wrap(
-            words,
-            look.width,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-
-
 def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
     """In the form that the container was made in; the other for who asks for it."""
     yield look.paint("   The container's own line, corrected", "bold") + f": {'; '.join(corrected.changes)}"
@@ -171,7 +158,7 @@ def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
     for command in first:
         yield from _command(command, look, "   ")
     for remark in corrected.remarks:
-        yield from _wrapped(remark, look, "   ")
+        yield from wrapped(remark, look.width, "   ")
     if look.verbose:
         yield f"   {other}:"
         for command in second:

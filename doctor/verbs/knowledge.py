@@ -121,7 +121,7 @@ def _show(options: argparse.Namespace) -> int:
     else:
         from doctor.render.entry import entry_text
 
-        shared.write(entry_text(entry), options)
+        shared.write(entry_text(entry, shared.look(options).width), options)
     return 0
 
 
