@@ -395,3 +395,9 @@ def test_an_error_apart_from_the_few_lines_before_it() -> None:
     start = "started the container as told\n" * 30
     assert faults(f"{start}{dockerfile}\n{MISSING}\n{start}") == ["lib-cudart-missing"]
     assert not faults(f"{start}{dockerfile}{MISSING}\nRUN make\n\n{start}")
+
+
+def test_the_last_words_of_mpi_are_no_manual() -> None:
+    told = "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   EXIT CODE: 135\n"
+    told += "=   CLEANING UP REMAINING PROCESSES\n=   YOU CAN IGNORE THE BELOW CLEANUP MESSAGES\n" + "=" * 70 + "\n"
+    assert not is_source(f"I run it in a container:\n```\n{'=' * 70}\n{told}Bus error (signal 7)\n```\n")
