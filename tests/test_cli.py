@@ -136,6 +136,11 @@ def test_fail_on(fail_on: str, code: int) -> None:
     assert doctor("explain", "--fail-on", fail_on, text=FAULTY).returncode == code
 
 
+def test_fail_on_never_holds_where_nothing_can_be_recommended() -> None:
+    words = ("recommend", "--gpu", "K80", "--framework", "vllm")
+    assert (doctor(*words).returncode, doctor(*words, "--fail-on", "never").returncode) == (1, 0)
+
+
 def test_text_has_what_why_and_what_to_do_in_that_order() -> None:
     said = doctor("explain", text=FAULTY).stdout
     assert "\x1b" not in said
@@ -183,6 +188,7 @@ def test_bad_input(tmp_path: Path) -> None:
     one_line_error(doctor("chekc"), "did you mean", "check")
     one_line_error(doctor("explain", "no-such.log"), "no-such.log", "No such file")
     one_line_error(doctor("explain", str(tmp_path)), "triage")
+    one_line_error(doctor("lint", str(tmp_path)), f"name its files, as {tmp_path}/*.yaml")
     one_line_error(doctor("explain", str(tmp_path / "program")), "ELF")
     one_line_error(doctor("replay", str(tmp_path / "snapshot.gz")), "format 99", "9.9")
     one_line_error(doctor("replay", str(tmp_path / "program")), "not a gpu-doctor snapshot")

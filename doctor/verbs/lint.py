@@ -12,6 +12,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def _read(name: str) -> bytes:
     """Raises UsageError."""
     if name == "-":
         return sys.stdin.buffer.read(LARGEST + 1)
+    if Path(name).is_dir():
+        raise UsageError(f"{name} is a folder: name its files, as {shlex.quote(name.rstrip('/'))}/*.yaml")
     try:
         with Path(name).open("rb") as file:
             return file.read(LARGEST + 1)
