@@ -305,6 +305,11 @@ def _notes(facts: Facts) -> Iterator[str]:
     if facts.container:
         yield f"this machine: {machine(facts)}"
     yield from surroundings(facts)
+    if facts.engine and facts.engine.is_elsewhere:
+        yield (
+            f"the container engine is on another machine ({facts.engine.address}): drivers, device nodes and files are "
+            "those of this one; run gpu-doctor there to have both"
+        )
     if facts.engine and not facts.container:
         for one in facts.engine.containers:
             if one.failed:

@@ -183,6 +183,17 @@ def test_inside_a_container_it_is_said_whose_facts_they_are(judged) -> None:  # 
     assert not judged("healthy-h100-hgx").notes
 
 
+@pytest.mark.parametrize(("address", "told"), [("tcp://gpu-07:2376", True), ("unix:///var/run/docker.sock", False)])
+def test_an_engine_on_another_machine_is_told(
+    address: str, told: bool, tmp_path: Path, base: Base, patterns: Patterns
+) -> None:
+    """DOCKER_HOST leads there; what is said of drivers and device nodes is of this machine."""
+    machine = CASES["healthy-h100-hgx"].make()
+    machine.readings["docker:address"] = address
+    notes = judge(machine.record(tmp_path), discover(), base, patterns).notes
+    assert any(f"on another machine ({address})" in row for row in notes) == told
+
+
 @pytest.mark.parametrize("requests", [True, False])
 def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
     requests: bool, tmp_path: Path, base: Base, patterns: Patterns

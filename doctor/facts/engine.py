@@ -61,6 +61,11 @@ class EngineFacts:
     root: str
     containers: tuple[ListedContainer, ...]
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is asked over a network: then it may be of another machine."""
+        return self.address.startswith(("tcp://", "http://", "https://", "ssh://"))
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:

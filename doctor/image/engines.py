@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from doctor.errors import UsageError
-from doctor.probes.engine import sockets
+from doctor.probes.engine import NO_SSH, sockets
 from doctor.text import one_line, reason_of
 
 # An engine that reads its own disk for `save` may be slow to begin.
@@ -80,6 +80,8 @@ _CREATED = {
 
 def connect(address: str) -> Engine:
     """The engine at an address such as unix:///var/run/docker.sock. Raises EngineError."""
+    if address.startswith("ssh://"):
+        raise EngineError(NO_SSH)
     path = address.removeprefix("unix://")
     return _OverSocket(address, path) if path.startswith("/") else _OverPackage(address)
 

@@ -217,3 +217,9 @@ def test_an_engine_that_may_not_be_asked_is_not_one_that_has_none(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere.sock")
     with pytest.raises(UsageError, match=r"no engine could be asked for image 'trainer:2.3' .*No such file"):
         examine("trainer:2.3", "linux/amd64", Examination())
+
+
+def test_over_ssh_the_way_round_is_told_and_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://user@host")
+    with pytest.raises(UsageError, match="forward the socket"):
+        examine("trainer:2.3", "linux/amd64", Examination())
