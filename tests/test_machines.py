@@ -183,7 +183,10 @@ def test_inside_a_container_it_is_said_whose_facts_they_are(judged) -> None:  # 
     assert not judged("healthy-h100-hgx").notes
 
 
-@pytest.mark.parametrize(("address", "told"), [("tcp://gpu-07:2376", True), ("unix:///var/run/docker.sock", False)])
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("tcp://gpu-07:2376", True), ("unix:///var/run/docker.sock", False), ("tcp://127.0.0.1:2375", False)],
+)
 def test_an_engine_on_another_machine_is_told(
     address: str, told: bool, tmp_path: Path, base: Base, patterns: Patterns
 ) -> None:

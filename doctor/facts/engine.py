@@ -63,8 +63,8 @@ class EngineFacts:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it is asked over a network: then it may be of another machine."""
-        return self.address.startswith(("tcp://", "http://", "https://", "ssh://"))
+        """Whether it is asked over a network, and so is of another machine."""
+        return bool(re.match(r"(?:tcp|https?|ssh)://(?!localhost\b|127\.|\[::1\])", self.address))
 
 
 @dataclass(frozen=True, slots=True)
