@@ -47,7 +47,9 @@ VAIN = 500
 """Lines on which a pattern was tried without a hit, after which it is looked for itself and not by a literal."""
 
 MARKUP = (b"\x1b", b"\r", b'\\"', b"\\n", b"\\t", b"\\u00", b"&quot;", b"&#", b"&lt;", b"&gt;", b"&amp;", b"<br",
-          b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00", b"](http")  # fmt: skip
+          b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\x00", b"](http", b"&nbsp;",
+          b"\xc2\xa0", b"\xe2\x80\xaf", b"\xe2\x80\x8b", b"\xe2\x81\xa0", b"\xef\xbb\xbf", b"\xe2\x80\x91",
+          b"\xef\xbc\x9a", b"[0m")  # fmt: skip
 """Bytes whose presence means that a message may be written otherwise than its program prints it."""
 
 PLAINER = (
@@ -55,6 +57,10 @@ PLAINER = (
     (b"&#34;", b'"'), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"), (b"\xe2\x80\x98", b"'"),
     (b"\xe2\x80\x99", b"'"), (b"\xe2\x80\x9c", b'"'), (b"\xe2\x80\x9d", b'"'), (b"\x00", b""),
     (b"<br>", b"\r"), (b"<br/>", b"\r"), (b"<br />", b"\r"),
+    # what web pages and chats put in place of a blank or a hyphen, and between letters where a line may break;
+    # a keyboard's other colon
+    (b"&nbsp;", b" "), (b"\xc2\xa0", b" "), (b"\xe2\x80\xaf", b" "), (b"\xe2\x80\x91", b"-"),
+    (b"\xe2\x80\x8b", b""), (b"\xe2\x81\xa0", b""), (b"\xef\xbb\xbf", b""), (b"\xef\xbc\x9a", b": "),
 )  # fmt: skip
 JSON_LINE = re.compile(
     rb'(?m)^[^\n]{0,400}?(?:"(?:log|msg|message|MESSAGE|error|err|exc_info|exception|stack\w{0,8}|text\w{0,8})" ?: ?"'
@@ -69,15 +75,24 @@ JSON_ESCAPES = (
 LINKED = re.compile(rb"\[([^\[\]\n]{3,120})\]\(https?://\1/?\)")
 """A name that a mail program or a site took for an address: [nvidia.com/gpu=all](http://nvidia.com/gpu=all)."""
 ANSI = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2048}(?:\x07|\x1b\\)?|[ -/]?[0-~])?")
+COLOUR = re.compile(
+    rb"(?:\^\[|ESC|#033|\\033|\\x1b|\\u001b|\xe2\x90\x9b)\[[0-9;]{0,16}[A-Za-z]"
+    rb"|\[(?:[01]|[39][0-9]|[0-4]?[0-9](?:;[0-9]{1,3}){1,4})m(?!\])"
+)
+"""A colour whose escape character was written out, as rsyslog and editors do, or lost on the way."""
 
 # What engines and loggers put before a message: quotes, compose services, timestamps, ranks, buildkit steps.
 PREFIX = (
-    r"(?:(?:>\s?)+|(?:<(?:pre|code|p|blockquote)>)+"
+    r"(?:(?:>\s?)+|\s*[│┃║] ?|(?:<(?:pre|code|p|blockquote)>)+"
     r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+(?:[-|] )?"
     r"|\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[rank\d+\]:\s*|(?:stdout|stderr) [FP] |\[pod/[^\]\s]{1,200}\] "
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w./@-]{1,60}(?:\[\d+\])?: "
     r"|\w[\w./-]{0,59}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
 )
+
+
+WALLS = " │┃║"
+"""At the end of a line in a frame, as Python's rich draws it around a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +408,8 @@ def plainer(chunk: bytes) -> bytes:
         chunk = JSON_LINE.sub(lambda found: _replaced(found.group(), JSON_ESCAPES), chunk)
     if b"\x1b" in chunk:
         chunk = ANSI.sub(b"", chunk)
+    if b"[0m" in chunk:
+        chunk = COLOUR.sub(b"", chunk)
     if b"](http" in chunk:
         chunk = LINKED.sub(rb"\1", chunk)
     return _replaced(chunk, PLAINER)
@@ -409,7 +426,7 @@ def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
 def without_prefix(text: str) -> str:
     """The line without what engines and loggers put before a message, and without the marks of code around it."""
     found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)
-    rest = text[found.end() :] if found else text
+    rest = (text[found.end() :] if found else text).rstrip(WALLS)
     return rest.strip()[1:-1] if _re2(r"^\s*`[^`]+`\s*$").search(rest) else rest
 
 

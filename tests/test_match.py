@@ -292,3 +292,37 @@ def test_the_lines_of_a_healthy_log_are_hardly_ever_candidates() -> None:
     )
     text = "\n".join(healthy).encode()
     assert patterns_of(shipped()).candidates(text) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (" ", "\N{NO-BREAK SPACE}"), (" ", "&nbsp;"), (" ", "\N{NARROW NO-BREAK SPACE}"), (": ", "\N{FULLWIDTH COLON}"),
+        ("/", "/\N{ZERO WIDTH SPACE}"), ("t", "t\N{WORD JOINER}"), ("-", "\N{NON-BREAKING HYPHEN}"),
+        ("cannot", "^[[1;31mcannot^[[0m"), ("cannot", "ESC[1mcannotESC[0m"), ("cannot", "#033[31mcannot#033[0m"), ("cannot", "\\033[1mcannot\\033[0m"),
+        ("cannot", "[38;5;9mcannot[0m"), ("cannot", "[31mcannot[39m[0m"),
+    ],
+)  # fmt: skip
+def test_what_pages_chats_and_loggers_make_of_a_message(base: Base, written: str, meant: str) -> None:
+    text = "/opt/my-app/run: libfoo.so.12: cannot open shared object file"
+    assert written in text
+    assert first_of(base, text.replace(written, meant)) == ("libfoo.so.12", text)
+
+
+def first_of(base: Base, text: str) -> tuple[str, str]:
+    [finding] = findings(patterns_of(base).scan([text.encode()]), base)
+    return finding.values["library"], finding.evidence[0].text
+
+
+def test_a_message_in_a_frame(base: Base) -> None:
+    lines = (
+        "╭──── Traceback ────╮",
+        "│ ImportError: libfoo.so.12: cannot open  │",
+        "│ shared object file                      │",
+    )
+    assert first_of(base, "\n".join(lines))[0] == "libfoo.so.12"
+
+
+def test_a_range_is_no_colour(base: Base) -> None:
+    text = "rate[5m] [0m: libfoo.so.12: cannot open shared object file"
+    assert first_of(base, text)[1] == "rate[5m] : libfoo.so.12: cannot open shared object file"
