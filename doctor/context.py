@@ -48,6 +48,7 @@ PLACES = {
     r"\b(?:nvcuda|cudart64_\d+)\.dll\b": ("system", "windows"),
     r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),
+    r"\b[Jj]etson\b|\bJetPack\b|-tegra\b|/tegra/|\bl4t-|\bnv_tegra_release\b": ("board", "jetson"),
     r"\d-generic\b": ("distro", "ubuntu"),
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),

@@ -25,7 +25,7 @@ RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
 CIRCUMSTANCES = (
     "engine", "system", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol",
-    "framework", "said",
+    "framework", "said", "board",
 )  # fmt: skip
 DECIDING = ("check", "shown by")
 DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")
