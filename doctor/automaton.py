@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from doctor.literals import COMMON, is_weak, required
 from doctor.version import __version__
@@ -35,7 +35,7 @@ NUMBERS = re.compile(r"\(\?:\d{1,4}(?:\|\d{1,4})*\)")
 class Trigger(NamedTuple):
     """Something the automaton looks for, and the patterns that are tried where it is found.
 
-    A named tuple, since thousands are made at each start.
+    A named tuple, since thousands are made where the cache does not have them.
     """
 
     text: bytes
@@ -96,7 +96,7 @@ def automaton(sought: Sequence[Trigger], marks: Sequence[bytes]) -> Any:
     return database
 
 
-def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigger], Any]:
+def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[Sequence[Trigger], Any]:
     """The triggers of all patterns and their automaton: out of the cache, else built and kept there."""
     ordered = sorted(patterns)
     place = _place(ordered, marks)
@@ -121,7 +121,28 @@ def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
     return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
 
 
-def _read(place: Path, patterns: list[str]) -> tuple[list[Trigger], Any] | None:
+class _Kept(Sequence[Trigger]):
+    """The triggers of the cache, each made when it is asked for: a small log meets few of the thousands."""
+
+    def __init__(self, rows: list[tuple[str, bool, bool, list[int]]], patterns: list[str]) -> None:
+        self._rows = rows
+        self._patterns = patterns
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Trigger: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Trigger]: ...
+    def __getitem__(self, at: int | slice) -> Trigger | Sequence[Trigger]:
+        if isinstance(at, slice):
+            return _Kept(self._rows[at], self._patterns)
+        text, is_literal, caseless, of = self._rows[at]
+        return Trigger(text.encode(), is_literal, caseless, tuple(self._patterns[n] for n in of))
+
+
+def _read(place: Path, patterns: list[str]) -> tuple[Sequence[Trigger], Any] | None:
     """What was kept, its patterns by number; None where there is none, or not whole."""
     import hyperscan
 
@@ -130,10 +151,7 @@ def _read(place: Path, patterns: list[str]) -> tuple[list[Trigger], Any] | None:
         if hashlib.sha256(rest).hexdigest().encode() != checksum:
             return None
         head, _, database = rest.partition(b"\n")
-        kept = json.loads(head)
-        found = [
-            Trigger(text.encode(), exact, cased, tuple(patterns[n] for n in of)) for text, exact, cased, of in kept
-        ]
+        found = _Kept(json.loads(head), patterns)
         loaded = hyperscan.loadb(database, hyperscan.HS_MODE_BLOCK)
         loaded.scratch = hyperscan.Scratch(loaded)
         return found, loaded
