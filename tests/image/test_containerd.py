@@ -114,7 +114,7 @@ def test_store_without_rights_or_sense_is_passed_over(
     (Path(root) / "io.containerd.metadata.v1.bolt" / "meta.db").write_bytes(b"\0" * 100)
     monkeypatch.setattr(containerd, "ROOTS", (root,))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'none.sock'}")
-    with pytest.raises(UsageError, match="nothing is pulled"):
+    with pytest.raises(UsageError, match="no engine could be asked for image"):
         examine("made:1", "linux/amd64", Examination())
 
 
