@@ -225,7 +225,8 @@ def parse_entry(text: str, file: str) -> Entry:
 
 def parse_head(text: str, file: str) -> Head:
     """Read the front matter alone. Raises EntryError as `parse_entry` does."""
-    return Head(**_head(text.splitlines(), file)[0])
+    front, mark, _ = text.partition("\n+++\n")
+    return Head(**_head((front + mark).splitlines(), file)[0])
 
 
 def _front_matter(lines: list[str], file: str) -> tuple[dict[str, Any], int]:
@@ -556,10 +557,10 @@ def shipped() -> Base:
     """The entries that come with the program. Raises EntryError: ours must be right."""
     from importlib.resources import files
 
-    names = sorted(one.name for one in files("knowledge").iterdir() if one.name.endswith(".md"))
     texts = {
-        Path(name).stem: (files("knowledge").joinpath(name).read_text(encoding="utf-8"), f"knowledge/{name}")
-        for name in names
+        one.name.removesuffix(".md"): (one.read_text(encoding="utf-8"), f"knowledge/{one.name}")
+        for one in sorted(files("knowledge").iterdir(), key=lambda one: one.name)
+        if one.name.endswith(".md")
     }
     return Base(_Shelf(texts), front={identity: parse_head(*text) for identity, text in texts.items()})
 

@@ -85,12 +85,14 @@ COLOUR = re.compile(
 PREFIX = (
     r"(?:(?:>\s?)+|\s*[│┃║] ?|(?:<(?:pre|code|p|blockquote)>)+"
     r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d*(?:Z|[+-]\d\d:?\d\d)?\]?\s+(?:[-|] )?"
-    r"|\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[rank\d+\]:\s*|(?:stdout|stderr) [FP] |\[pod/[^\]\s]{1,200}\] "
-    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,80} [\w./@-]{1,60}(?:\[\d+\])?: "
-    r"|\w[\w./-]{0,59}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]{0,60}\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
+    r"|\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[rank\d+\]:\s*|(?:stdout|stderr) [FP] |\[pod/[^\]\s]+\] "
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./@-]+(?:\[\d+\])?: "
+    r"|\w[\w./-]{0,59}\s+\|\s|#\d+\s+(?:\d+\.\d+\s)?|\((?:pid=|[A-Z]\w*\s?pid=)[^)]*\)\s*|\[\d+,\d+\]<std(?:err|out)>:\s*)"
 )
 
 
+PREFIXES = 4
+"""Of them that are taken from one line."""
 WALLS = " │┃║"
 """At the end of a line in a frame, as Python's rich draws it around a traceback."""
 
@@ -425,8 +427,12 @@ def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
 @lru_cache(maxsize=256)  # the neighbours of one line are those of the next
 def without_prefix(text: str) -> str:
     """The line without what engines and loggers put before a message, and without the marks of code around it."""
-    found = _re2(f"^(?:{PREFIX}){{1,4}}").search(text)
-    rest = (text[found.end() :] if found else text).rstrip(WALLS)
+    rest = text
+    for _ in range(PREFIXES):
+        if not (found := _re2(f"^{PREFIX}").search(rest)):
+            break
+        rest = rest[found.end() :]
+    rest = rest.rstrip(WALLS)
     return rest.strip()[1:-1] if _re2(r"^\s*`[^`]+`\s*$").search(rest) else rest
 
 

@@ -11,7 +11,7 @@ MENTION = (
     r"^\s*(?:[+-]\s+|(?:│\s*)?\d{1,5}\s+(?:│\s*)*)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
     r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
-    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,30}\("
+    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,}\("
     r"|(?://|/\*|<!--)"
     r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if \(.*[{)]$|if (?:!|\[)"
@@ -21,7 +21,7 @@ MENTION = (
     r"|\bin (?:str\()?(?:e|ex|exc|err|error|exception|msg|message|line|text|stderr|stdout|output|out)(?:[.\[):]|$)"
     r"|(?:^\s*|, )(?:reason|match)=[rf]?[\"'][^\"']*[\"'][,)]"
     r"|^\s*(?:Expect|Skip|By|It)\(|\[\]string\{|^\s*[\"'].*[\"'] \\$|^\s*\), [rf]?[\"']"
-    r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]{0,60}\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
+    r"|^\s*(?:[rfbu]{0,2}\"\"\"|'''|[A-Za-z_][\w.]*\s+=\s+[rfbu]{0,2}[\"'])|^\s{2,}#\s"
     r"|^\s*[\"'`][^\"'`]+[\"'`]\s*(?:,|\)|;|:|=>)\s*\S{0,40}$"
     r"|^\s*\(?[\"'][^\"']+[\"'],.*\b[A-Z_]{3,}\)*,?\s*$"
     r"|(?:[;&|]|\b(?:do|then|else))\s+(?:echo|fail|die|err|warn|throw)(?: +[\"'$\w-]|\()"
@@ -47,7 +47,7 @@ MENTION = (
     r"|^#[A-Za-z]|^\s*#\s{2,}\S|^#{1,6} [^\[\"`]*[\"`][^\"`]{8,}[\"`]|^\s*\*\s{3,}\S|^\s*#\s?[\"'`]"
     r"|^\s*#\s[^\[]*[\"'][^\"']+[\"']\s*$"
     r"|^\s*#\s.*\b(?:will|would|may|might|can) (?:(?:fail|crash|die|error|exit) with|result in|raise|throw)\b"
-    r"|^\s*[-*•] ``?[^`]{3,90}``? ?(?:[:–—-] |indicates |means )|^#{2,6} \d+[.)] "
+    r"|^\s*[-*•] ``?[^`]{3,}``? ?(?:[:–—-] |indicates |means )|^#{2,6} \d+[.)] "
     r"|^[+-]\s*(?:#\s?define |(?:set|if) ?\()"
     r"|\(#\d{2,6}\)\.?\s*$|\.so\.[XYN]\b|<\.\.\.>/"
     r"|^[^`]*\bgrep (?:-\S+ )*[\"']|^\s*(?:[A-Z][\w.]*|\w+_\w+)=[\"']"
@@ -57,7 +57,7 @@ MENTION = (
     r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added
     r"|^\s*[rfbu]{0,2}(?:\"[^\"]*|'[^']*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
-    r"|\]\(https?://[^)]{4,300}\)\)?\.?\s*$"
+    r"|\]\(https?://[^)]{4,}\)\)?\.?\s*$"
     # an enumerator, a field, a statement, a call, a comparison, a struct, a macro
     r"|^\s*(?:const )?[\w.]*\w(?: +\w+)? ?= ?(?:-?\d+|0x[\da-fA-F]+)[,;]?\s*(?:[,;]|//.*|/\*.*)$"
     r"|^\s*[A-Z][A-Z\d_]{5,}(?: +\w+)? ?= ?-?\d+\s*$"
@@ -65,7 +65,7 @@ MENTION = (
     r"|^\s*\w+: +(?:true|false|\d+|nil|null),$|^\s*(?:\w+\.)+\w+ = (?:true|false|\d+|nil|None)$"
     r"|^\s*(?:\w+\.)+[a-z_]\w*\(.*\)$|^\s*\"[^\"]*\",\s*(?:(?:#|//).*)?$|^\s*[a-z_]+ \"[^\"]*\" \"[^\"]*\""
     r"|^\s*(?:\w+: +)?(?:\w+\.)*\w+\(.*\),$|^\s*(?:\w+\.)+[a-z]\w*\([rfbu]{0,2}[\"']|= [^\"]* in \(|^\s*\w+\)+;$"
-    r"|^\s*[\w.:>*\[\]-]{1,60} ?=[^=].*;\s*(?://.*|\\)?$"
+    r"|^\s*[\w.:>*\[\]-]+ ?=[^=].*;\s*(?://.*|\\)?$"
     # what a C++ program prints of an exception, `what():  … call();`, is no statement
     r"|^\s*(?:\w+(?:::|\.|->))*\w+\((?:[^)].*|\)[^:].*)?\)\s*;\s*(?://.*|\\)?$"
     r"|^\s*(?:std::)?(?:cout|cerr|os|ss|oss|\w+_cerr) ?<<"
@@ -79,7 +79,7 @@ MENTION = (
     r"|occurs|happens|appears|usually)\b|^\s*If \w+ detects? |\|\| \{ "
     r"|[\"']\(?\.\*\w.*\.\*"
     # an object of JavaScript, a struct of Go: what programs print of theirs has quotes or no blanks
-    r"|\{ ?[a-z]\w*: '[^']*', ?[a-z]\w*: |\w\{[A-Z]\w*: [^,{}]{1,60}, [A-Z]\w*: "
+    r"|\{ ?[a-z]\w*: '[^']*', ?[a-z]\w*: |\w\{[A-Z]\w*: [^,{}]+, [A-Z]\w*: "
     # what a function is documented to raise, a comment in words
     r"|^\s*\w+(?:Error|Exception|Warning): (?:If|When|Whenever|Raised|Thrown) .*[a-z.]$"
     r"|^\s*# [a-z'-]+ (?:[A-Za-z'()-]+[,.:]? ){4}"
@@ -93,7 +93,7 @@ CODE = (
     r"|switch|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
     r"|^\s*(?:\"[^\"]*\"|'[^']*'),\s*$"
-    r"|^\s*[A-Za-z_]\w{0,60}\s*=\s*\S.*$"
+    r"|^\s*[A-Za-z_]\w*\s*=\s*\S.*$"
     r"|^\s*\('?\w+'?,\s.+\),?$|\"\$\{?[A-Z_]+\}?\""
     r"|^\s*(?:FROM|RUN|COPY|ENV|ARG|ADD|WORKDIR|ENTRYPOINT|CMD|LABEL|EXPOSE|USER|SHELL) \S"
 )
