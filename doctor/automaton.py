@@ -12,10 +12,10 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from doctor.literals import COMMON, is_weak, required
 from doctor.version import __version__
@@ -96,7 +96,7 @@ def automaton(sought: Sequence[Trigger], marks: Sequence[bytes]) -> Any:
     return database
 
 
-def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[Sequence[Trigger], Any]:
+def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigger] | _Kept, Any]:
     """The triggers of all patterns and their automaton: out of the cache, else built and kept there."""
     ordered = sorted(patterns)
     place = _place(ordered, marks)
@@ -121,7 +121,7 @@ def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
     return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
 
 
-class _Kept(Sequence[Trigger]):
+class _Kept:
     """The triggers of the cache, each made when it is asked for: a small log meets few of the thousands."""
 
     def __init__(self, rows: list[tuple[str, bool, bool, list[int]]], patterns: list[str]) -> None:
@@ -131,18 +131,15 @@ class _Kept(Sequence[Trigger]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, at: int) -> Trigger: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Trigger]: ...
-    def __getitem__(self, at: int | slice) -> Trigger | Sequence[Trigger]:
-        if isinstance(at, slice):
-            return _Kept(self._rows[at], self._patterns)
+    def __getitem__(self, at: int) -> Trigger:
         text, is_literal, caseless, of = self._rows[at]
         return Trigger(text.encode(), is_literal, caseless, tuple(self._patterns[n] for n in of))
 
+    def __iter__(self) -> Iterator[Trigger]:
+        return map(self.__getitem__, range(len(self)))
 
-def _read(place: Path, patterns: list[str]) -> tuple[Sequence[Trigger], Any] | None:
+
+def _read(place: Path, patterns: list[str]) -> tuple[_Kept, Any] | None:
     """What was kept, its patterns by number; None where there is none, or not whole."""
     import hyperscan
 

@@ -195,7 +195,8 @@ CHAPTERS, PAGE_LINES = 4, 40
 """Headings and lines that a long page has."""
 # What stands around the pasted pieces of a manual: sentences that tell the reader what to do, headings, directives.
 DIFFERING = ("+", "-", " ", "@@ -", "diff --git ", "index ")
-FENCES, INDENTED = ("```", "~~~"), ("   ", "\t", ">")
+INDENT = ("   ", "\t")
+FENCES, INDENTED = ("```", "~~~"), (*INDENT, ">")
 WORDS = r"^(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]*(?: |$))+$"
 SENTENCE = r"(?:^|\s)(?:[\"'(*_`\[]*\pL[\pL'’/-]*[\"')*_`\],.;:!?]* +){5}"
 STRUCTURE = (
@@ -321,7 +322,7 @@ def _code_lines(lines: Sequence[str]) -> Iterator[int]:
 
 def _is_indented(line: str) -> bool:
     """Whether it stands under another line, in a diff too."""
-    return line.lstrip("+-").startswith(("   ", "\t"))
+    return line.lstrip("+-").startswith(INDENT)
 
 
 def _without_json(lines: Sequence[str]) -> list[str]:

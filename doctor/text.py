@@ -62,3 +62,8 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def without_var(folder: str) -> str:
+    """The folder's path under /run where it is written under /var/run, which is a link to it."""
+    return re.sub(r"^/var(?=/run/)", "", folder.rstrip("/"))

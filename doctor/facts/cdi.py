@@ -12,6 +12,7 @@ from doctor.facts import yaml
 from doctor.facts.read import text_of
 from doctor.facts.unknown import Unknown
 from doctor.snapshot import Snapshot
+from doctor.text import without_var as without_var  # checks ask facts for it
 
 FOLDERS = ("/etc/cdi", "/run/cdi")
 LOOKED_AT = re.compile(r"names:(.*) like \.\*\\\.\(\?:yaml\|json\)\$")
@@ -47,11 +48,6 @@ def folders(snapshot: Snapshot) -> tuple[str, ...]:
     """Where specifications were looked for: the usual folders, then those that an engine's settings name."""
     seen = (found[1] for key in snapshot.keys("names:") if (found := LOOKED_AT.fullmatch(key)))
     return tuple(dict.fromkeys((*FOLDERS, *seen)))
-
-
-def without_var(folder: str) -> str:
-    """/var/run is a link to /run."""
-    return re.sub(r"^/var(?=/run/)", "", folder.rstrip("/"))
 
 
 def specs(snapshot: Snapshot) -> tuple[CdiSpec, ...]:

@@ -395,9 +395,8 @@ def _of_versions(contents: Contents) -> Iterator[Finding]:
             **_named(contents),
         }
         if re.fullmatch(r"GLIBC_\d[\d.]*", node):
-            values["glibc"] = node.removeprefix(
-                "GLIBC_"
-            )  # as a loader's message names it: the version that is asked for
+            # as a loader's message names it: the version that is asked for
+            values["glibc"] = node.removeprefix("GLIBC_")
         yield Finding(fault, (evidence,), values, "certain", None, one.by)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from doctor.probes.system import System
 from doctor.snapshot import Reading
+from doctor.text import without_var
 
 # /var/run is a link to /run, and an absolute one on Debian: under another root it would lead out.
 FOLDERS = ("/etc/cdi", "/run/cdi")
@@ -29,8 +30,7 @@ def folders_told(text: str) -> list[str]:
 def specifications(system: System, folders: Iterable[str]) -> Iterator[Reading]:
     """The specifications in these folders, and the device nodes that they name."""
     nodes: dict[str, None] = {}
-    whole = (re.sub(r"^/var(?=/run/)", "", folder.rstrip("/")) for folder in folders)
-    for folder in list(dict.fromkeys(whole))[:MOST_FOLDERS]:
+    for folder in list(dict.fromkeys(map(without_var, folders)))[:MOST_FOLDERS]:
         names = system.names(folder, r".*\.(?:yaml|json)$")
         yield names
         for name in names.text.split("\n")[:MOST_FILES] if names.text else ():
