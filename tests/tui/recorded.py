@@ -308,6 +308,10 @@ def with_container(container: str | None) -> Iterator[Event]:
         run="docker run --name ddp-train --gpus all --shm-size=8g \\\n  -v /data:/data acme/trainer:2.3 python train.py",
         compose='services:\n  ddp-train:\n    image: "acme/trainer:2.3"\n    shm_size: "8g"',
         changes=("8 GB of shared memory",),
+        first=("docker rename ddp-train ddp-train-old",),
+        remarks=(
+            "The old container keeps its files and log as ddp-train-old; when all is well: docker rm ddp-train-old",
+        ),
     )
     made = report([SHM], found, kind="container", name=container, corrected=corrected)
     yield from told(made, snapshot(READINGS[-1], container=container))
