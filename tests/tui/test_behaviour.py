@@ -79,7 +79,9 @@ async def test_the_corrected_line_comes_first() -> None:
     doctor = Recorded(told.with_container)
     async with running(doctor, "enter", "y") as (app, _):
         assert doctor.asked == [None, "ddp-train"]
-        assert app.clipboard.startswith("docker run --name ddp-train --gpus all --shm-size=8g")
+        freed, _, line = app.clipboard.partition("\n")
+        assert freed == "docker rename ddp-train ddp-train-old"
+        assert line.startswith("docker run --name ddp-train --gpus all --shm-size=8g")
         assert not app.clipboard.endswith("\n")
 
 
