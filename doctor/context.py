@@ -40,6 +40,7 @@ PLACES = {
     r"docker: Error response from daemon|Error response from daemon: ": ("engine", "docker"),
     r"\bpodman (?:run|start)\b|/containers/storage/overlay": ("engine", "podman"),
     r"/\.singularity\.d/|\b(?:singularity|apptainer)(?: -\S+)* (?:exec|run|shell)\b": ("engine", "apptainer"),
+    r"/etc/enroot/|/enroot[-/]|\b(?:pyxis|enroot(?:-nsenter|-mount)?): ": ("engine", "enroot"),
     r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
     r"\b[A-Z]:[\\/]{1,2}(?:Users|Program Files|ProgramData|Windows)[\\/]|-win-x86_64-|windows-amd64|win_amd64": (
         "system", "windows"),

@@ -545,7 +545,8 @@ def _finding(entry: Head, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) 
                 values.setdefault(name, value)
     if len(missing := _libraries(matched)) > 1:
         values["libraries"] = " ".join(missing[:LIBRARIES])
-    if len({matcher.values["said"] for matcher, _ in matched if "said" in matcher.values}) > 1:
+    telling = [matcher for matcher, _ in matched if "said" in matcher.values]
+    if len({matcher.values["said"] for matcher in telling if matcher.sure == telling[0].sure}) > 1:
         del values["said"]  # messages that contradict each other decide nothing
     lines: dict[int, Hit] = {}
     for _, hits in matched:

@@ -61,7 +61,7 @@ Beside them a finding has seems_engine, seems_system, seems_distro, seems_vendor
 where the log shows signs of them: they only put the fixes in order.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
-Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer;
+Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer, enroot;
 system: linux (also WSL, and where nothing tells), windows; distro: debian, ubuntu, rhel, fedora, suse, arch;
 vendor: nvidia, amd; cluster: kubernetes; gpu: newer, older, other (than all that the program has code for);
 copy: absent, elsewhere (of a library, in the image);
