@@ -59,6 +59,9 @@ PLACES = {
     r"\bnvidia\.com/(?:gpu|mig-)": ("vendor", "nvidia"),
     r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
     r"-packages/torch/|\btorch\.cuda\.\w|\bc10::|TORCH_USE_CUDA_DSA|\+cu1\d\d\b": ("framework", "torch"),
+    r"RuntimeError: (?:CUDA error: |CUDA out of memory|cuDNN error: |NCCL error in: |No CUDA GPUs are available)": (
+        "framework", "torch"),
+    r"\btorch\.OutOfMemoryError\b|\bProcessGroupNCCL\b": ("framework", "torch"),
     r"[IWEF] tensorflow/|external/local_(?:xla|tsl)/|-packages/tensorflow|\btensorflow\.python\b": (
         "framework", "tensorflow"),
     r"-packages/jax(?:lib)?/|\bjax\._src\b|\bxla_bridge\b|XlaRuntimeError": ("framework", "jax"),
@@ -71,7 +74,9 @@ PLACES = {
     r"\bggml_cuda|\bggml-cuda|\bllama_model_load|\bllama runner\b|starting llama server": ("framework", "llama.cpp"),
     r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
     r"\bTorchSharp\b": ("framework", "torchsharp"),
-    r"/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
+    r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ 0x[0-9a-f]+\]|\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": (
+        "framework", "another"),
+    r"cudnn_conv_layer|\bsyncedmem\.cpp|/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
 }  # fmt: skip
 """Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's or a framework's names.
 
