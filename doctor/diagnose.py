@@ -261,8 +261,13 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
 
 def _order(fix: Fix, place: _Place, seems: dict[str, str]) -> tuple[int, bool]:
     """By what is known; what the log's signs speak against comes first by nothing, and last among its like."""
-    state, against = STATES.index(place.weigh(fix)[0]), not holds(fix, seems)
+    state, against = STATES.index(place.weigh(fix)[0]), not holds(fix, seems) or _is_foreign(fix, seems)
     return max(state, STATES.index("open")) if against else state, against
+
+
+def _is_foreign(fix: Fix, seems: dict[str, str]) -> bool:
+    """A distribution's packages, or an engine that no sign shows, for a program that runs on Windows itself."""
+    return seems["system"] == "windows" and ("distro" in fix.when or ("engine" in fix.when and "engine" not in seems))
 
 
 def holds(item: Cause | Fix, circumstances: dict[str, str]) -> bool:

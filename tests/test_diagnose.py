@@ -166,6 +166,20 @@ def test_signs_of_the_place_order_the_fixes_and_leave_none_out(signs: dict[str, 
     assert [fix.title for fix in known.fixes] == ["dnf"], "what is known decides"
 
 
+def test_a_distributions_packages_come_last_for_a_program_of_windows() -> None:
+    apt = Fix("apt", "dockerfile", "safe", ("true",), when={"distro": ("debian", "ubuntu")})
+    docker = Fix("docker", "host", "safe", ("true",), when={"engine": ("docker",)})
+    pip = Fix("pip", "dockerfile", "safe", ("true",))
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", fixes=(apt, docker, pip))})
+
+    def order(**signs: str) -> list[str]:
+        return [fix.title for fix in diagnose([finding("of-one", **signs)], base).ranked[0].fixes]
+
+    assert order() == ["apt", "docker", "pip"]
+    assert order(seems_system="windows") == ["pip", "apt", "docker"]
+    assert order(seems_system="windows", seems_engine="docker") == ["docker", "pip", "apt"]
+
+
 def test_what_the_signs_speak_against_does_not_come_first_by_what_is_known() -> None:
     override = Fix("override", "container", "safe", ("true",), when={"relative": ("known",), "system": ("linux",)})
     build = Fix("build", "dockerfile", "safe", ("true",))
