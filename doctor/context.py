@@ -17,6 +17,11 @@ CONTEXT = (
     rf"\bnvidia(?:/|, )(?P<driver>{VERSION})(?:/|,|:| for )",
     r"\bamdgpu(?:/|, )(?P<driver>\d+\.\d+\.\d+)-\d+(?:\.[\d.]+)?(?:/|,|:| for )",
     rf"(?i:\bnvidia[ -]drivers?(?: version)?): ?(?P<driver>{VERSION})\b",
+    # what people write beside it: "Tesla T4 / Driver: 450.51.06", "nvidia 390.65 drivers", "RTX 5070 (sm_120)"
+    rf"(?:^|[-*/|,(;>] ?)(?:GPU |Graphics )?[Dd]rivers?(?: [Vv]ersion)?[`*]* ?[:=] ?[`*]*(?P<driver>{VERSION})\b",
+    rf"\b(?i:nvidia) (?P<driver>{VERSION})(?: drivers?\b|$)",
+    r"\b(?:RTX|GTX|GeForce|Tesla|Quadro) ?\w[\w -]{0,24}(?: GPU)? \((?:compute capability )?`?(?P<arch>sm_\d{2,3})\b",
+    r"\b(?:Radeon|Instinct|RX|MI|[Nn]avi)[ -]?\w[\w -]{0,24}(?: GPU)? ?[(/] ?`?(?P<arch>gfx[0-9a-f]{3,4})\b",
     rf"NVRM: loading NVIDIA UNIX .* (?P<driver>{VERSION}) ",
     r"CUDA Version: ?(?P<cuda_driver>\d+\.\d+)",
     r"PyTorch version *: ?(?P<torch>\d+\.\d\S*)",

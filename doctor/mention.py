@@ -161,6 +161,7 @@ FEWEST, LINES = 12, 2000
 # Kubernetes and Docker tell how a container ended as JSON: no source code.
 LOGFMT = (
     r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
+    r"|^\s*(?:\w+=\S+ ){1,4}msg=\""
     r"|^\s*\{\"\w+\": ?\"?.*\}\s*$|^\s*\"(?:reason|OOMKilled|exitCode)\": "
 )
 JSON_BEGINS, JSON_ENDS = r"^\s*(?:\"[\w./-]+\": *)?\{\s*$", r"^\s*\},?\s*$"
