@@ -348,6 +348,10 @@ TITLE = re.compile(r"^#{1,2} ")
 FRAME = re.compile(r'^\s*File "[^"]+", line \d+, in ')
 
 
+STATUS = re.compile(r": unknown\.?$")
+"""What containerd puts at the end of another program's message: the status of its reply."""
+
+
 def continues(line: str, following: str) -> bool:
     """Whether the second line may be the rest of the first, which was broken at the edge of a screen."""
     return len(line) >= 24 and bool(following) and not line.startswith("# ") and not NEW_RECORD.match(following)
@@ -355,7 +359,7 @@ def continues(line: str, following: str) -> bool:
 
 def _hit(found: Any, text: str, line: int, near: frozenset[tuple[str, int]]) -> Hit:
     begin = max(0, found.start() - 120)
-    values = {name: plain(value).strip() for name, value in found.groupdict().items() if value}
+    values = {name: STATUS.sub("", plain(value).strip()) for name, value in found.groupdict().items() if value}
     return Hit(line, one_line(text[begin : begin + 400], 400), values, text, near)
 
 

@@ -327,3 +327,9 @@ def test_a_message_in_a_frame(base: Base) -> None:
 def test_a_range_is_no_colour(base: Base) -> None:
     text = "rate[5m] [0m: libfoo.so.12: cannot open shared object file"
     assert first_of(base, text)[1] == "rate[5m] : libfoo.so.12: cannot open shared object file"
+
+
+def test_the_status_of_containerds_reply_is_no_part_of_a_value() -> None:
+    entry = ENTRY.replace("cannot open shared object file'''", "(?P<reason>cannot open .*)'''")
+    base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
+    assert found(f"{MESSAGE}: unknown.", base) == [(1, {**LIBRARY, "reason": "cannot open shared object file"})]
