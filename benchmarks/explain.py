@@ -111,7 +111,7 @@ def doubled(log: Path, megabytes: int) -> None:
     base = shipped()
     more = {}
     for identity, entry in base.entries.items():
-        matchers = tuple(replace(one, line=twin(one.line)) for one in entry.matchers)
+        matchers = tuple(one._replace(line=twin(one.line)) for one in entry.matchers)
         more[f"twin-{identity}"] = replace(entry, id=f"twin-{identity}", matchers=matchers)
     rates = []
     for one in (base, Base({**base.entries, **more})):

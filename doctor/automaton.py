@@ -7,23 +7,18 @@ Extracting literals and building takes longer than reading a small log, so both 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from doctor.cache import cached, cached_at, keep
 from doctor.literals import COMMON, is_weak, required
 from doctor.version import __version__
 
 FORM = 3
 """Of the cache's files, and of how triggers are chosen."""
-KEPT = 4
-"""Automata kept in the cache: each change of the knowledge makes another."""
 REACH = 400
 """Bytes before the end of a match within which a pattern's own text is thought to lie."""
 
@@ -99,26 +94,15 @@ def automaton(sought: Sequence[Trigger], marks: Sequence[bytes]) -> Any:
 def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigger] | _Kept, Any]:
     """The triggers of all patterns and their automaton: out of the cache, else built and kept there."""
     ordered = sorted(patterns)
-    place = _place(ordered, marks)
-    if place and (kept := _read(place, ordered)):
+    # The database itself says for which version of Hyperscan and which processor it was made.
+    made_of = (__version__, platform.machine(), sorted(COMMON), ANCHOR.pattern, NUMBERS.pattern, ordered, marks, FORM)
+    at = cached_at("automaton", repr(made_of).encode())
+    if kept := _read(cached(at), ordered):
         return kept
     found = triggers(ordered)
     database = automaton(found, marks)
-    if place:
-        _keep(place, ordered, found, database)
+    keep(at, _written(ordered, found, database))
     return found, database
-
-
-def _place(patterns: list[str], marks: tuple[bytes, ...]) -> Path | None:
-    """The cache's file for these patterns (XDG base directory specification); None without a home."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or "", ".cache")
-    if not os.path.isabs(folder):
-        return None
-    # The database itself says for which version of Hyperscan and which processor it was made.
-    made_of = repr(
-        (__version__, platform.machine(), sorted(COMMON), ANCHOR.pattern, NUMBERS.pattern, patterns, marks, FORM)
-    )
-    return Path(folder) / "gpu-doctor" / f"automaton-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
 
 
 class _Kept:
@@ -139,37 +123,27 @@ class _Kept:
         return map(self.__getitem__, range(len(self)))
 
 
-def _read(place: Path, patterns: list[str]) -> tuple[_Kept, Any] | None:
-    """What was kept, its patterns by number; None where there is none, or not whole."""
+def _read(content: bytes | None, patterns: list[str]) -> tuple[_Kept, Any] | None:
+    """What was kept, its patterns by number; None where Hyperscan does not take it."""
     import hyperscan
 
+    if content is None:
+        return None
+    head, _, database = content.partition(b"\n")
     try:
-        checksum, _, rest = place.read_bytes().partition(b"\n")
-        if hashlib.sha256(rest).hexdigest().encode() != checksum:
-            return None
-        head, _, database = rest.partition(b"\n")
-        found = _Kept(json.loads(head), patterns)
         loaded = hyperscan.loadb(database, hyperscan.HS_MODE_BLOCK)
         loaded.scratch = hyperscan.Scratch(loaded)
-        return found, loaded
-    except (OSError, ValueError, TypeError, IndexError, hyperscan.error):
+        return _Kept(json.loads(head), patterns), loaded
+    except (ValueError, TypeError, IndexError, hyperscan.error):
         return None
 
 
-def _keep(place: Path, patterns: list[str], found: list[Trigger], database: Any) -> None:
-    """Write the cache whole or not at all, and forget the oldest. A disk that may not be written is no error."""
+def _written(patterns: list[str], found: list[Trigger], database: Any) -> bytes:
     import hyperscan
 
     number = {pattern: n for n, pattern in enumerate(patterns)}
     head = json.dumps(
         [(one.text.decode(), one.is_literal, one.caseless, [number[p] for p in one.patterns]) for one in found]
     )
-    rest = head.encode() + b"\n" + hyperscan.dumpb(database)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    with suppress(OSError):
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
-        part.replace(place)
-        kept = sorted(place.parent.glob("automaton-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in kept[KEPT:]:
-            old.unlink()
+    dumped: bytes = hyperscan.dumpb(database)
+    return head.encode() + b"\n" + dumped

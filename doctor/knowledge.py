@@ -7,16 +7,20 @@ Anything else is an error that names the file and the line.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import tomli
 
+from doctor.cache import cached, cached_at, keep
 from doctor.finding import SURENESS, Severity, Sureness
+from doctor.version import __version__
 
 Where = Literal["host", "container", "dockerfile", "compose", "cluster"]
 Risk = Literal["safe", "restart", "reboot", "destructive"]
@@ -48,9 +52,11 @@ class EntryError(Exception):
     """An entry that breaks the grammar. The text is `file:line: what was expected`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """When a line of a log shows the fault."""
+class Matcher(NamedTuple):
+    """When a line of a log shows the fault.
+
+    A named tuple, since thousands are made at each start.
+    """
 
     line: str
     """RE2 pattern, searched in one line. Named groups become the finding's values."""
@@ -64,7 +70,7 @@ class Matcher:
     within: int = 20
     unless: str | None = None
     """No line anywhere in the log may match this."""
-    values: dict[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = MappingProxyType({})
     at: int = 0
     """Line of the file, for error messages."""
 
@@ -344,10 +350,15 @@ def _with_parts(pattern: str) -> str:
 @cache
 def shared_parts() -> dict[str, str]:
     """Parts of patterns that entries call by name."""
+    parts: dict[str, str] = tomli.loads(_shared_text())
+    return parts
+
+
+@cache
+def _shared_text() -> str:
     from importlib.resources import files
 
-    parts: dict[str, str] = tomli.loads(files("knowledge").joinpath("shared.toml").read_text(encoding="utf-8"))
-    return parts
+    return files("knowledge").joinpath("shared.toml").read_text(encoding="utf-8")
 
 
 def _sections(lines: list[str], start: int, file: str) -> tuple[list[str], list[_Section]]:
@@ -562,7 +573,32 @@ def shipped() -> Base:
         for one in sorted(files("knowledge").iterdir(), key=lambda one: one.name)
         if one.name.endswith(".md")
     }
-    return Base(_Shelf(texts), front={identity: parse_head(*text) for identity, text in texts.items()})
+    return Base(_Shelf(texts), front=_heads(texts))
+
+
+def _heads(texts: Mapping[str, tuple[str, str]]) -> dict[str, Head]:
+    """The front matter of each, out of the cache where it was kept: as TOML it takes longer than a small log."""
+    at = cached_at(
+        "heads", repr((__version__, Head.__slots__, Matcher._fields, sorted(texts))).encode(), *_written(texts)
+    )
+    if kept := cached(at):
+        return {row[0]: _head_of(row) for row in json.loads(kept)}
+    heads = {identity: parse_head(*text) for identity, text in texts.items()}
+    keep(at, json.dumps([astuple(head) for head in heads.values()]).encode())
+    return heads
+
+
+def _written(texts: Mapping[str, tuple[str, str]]) -> Iterator[bytes]:
+    """All that the heads are made of."""
+    yield _shared_text().encode()
+    yield from (text.encode() for _, (text, _) in sorted(texts.items()))
+
+
+def _head_of(row: list[Any]) -> Head:
+    """A head as JSON holds it: tuples have become lists."""
+    plain, matchers, names, others = row[:5], row[5], row[6:11], row[11:]
+    values: list[Any] = [*plain, tuple(Matcher(*one) for one in matchers), *map(tuple, names), *others]
+    return Head(*values)
 
 
 def lacking(entry: Entry, base: Base) -> list[str]:
