@@ -11,7 +11,7 @@ MENTION = (
     r"^\s*(?:[+-]\s+|(?:│\s*)?\d{1,5}\s+(?:│\s*)*)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
     r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
-    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,}\("
+    r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,}\((?:[^)]|\)+(?:[^ )]| [^fr]|$))*$"
     r"|(?://|/\*|<!--)"
     r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if \(.*[{)]$|if (?:!|\[)"

@@ -24,6 +24,7 @@ from doctor.mention import in_code_span, is_mention, is_source, source_lines
         "This PR says in the README that FP8 is only supported on GPUs with compute capability 8.9",
         '    @warn "HSA runtime is unavailable"',
         "    5: 'rocblas_status_memory_error',",
+        "HIP_CHECK(hipMalloc(&a, n)); // hipErrorOutOfMemory on small cards",
         '<summary><b>SGLang: "No HIP GPUs available"</b></summary>',
         '**Q: SGLang fails with "No HIP GPUs available"**',
         '    334                     raise CudaDriverError("CUDA initialized before forking")',
@@ -54,6 +55,7 @@ def test_mentions(line: str) -> None:
         'Error { kind: StorageFull, message: "No space left on device" }',
         "<summary>no space left on device</summary>",
         "The error is an undefined symbol: _ZN3c104cuda9SetDeviceEa originating from vllm._C.abi3.so",
+        "HIP_CHECK(hipDeviceSynchronize()) failed: hipErrorLaunchFailure (719) at solver.cpp:318",
     ],
 )
 def test_errors_are_no_mentions(line: str) -> None:
