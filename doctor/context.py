@@ -18,7 +18,7 @@ CONTEXT = (
     r"\bamdgpu(?:/|, )(?P<driver>\d+\.\d+\.\d+)-\d+(?:\.[\d.]+)?(?:/|,|:| for )",
     rf"(?i:\bnvidia[ -]drivers?(?: version)?): ?(?P<driver>{VERSION})\b",
     # what people write beside it: "Tesla T4 / Driver: 450.51.06", "nvidia 390.65 drivers", "RTX 5070 (sm_120)"
-    rf"(?:^|[-*/|,(;>] ?)(?:GPU |Graphics )?[Dd]rivers?(?: [Vv]ersion)?[`*]* ?[:=] ?[`*]*(?P<driver>{VERSION})\b",
+    rf"(?:^|[-*/|,(;>·] ?)(?:GPU |Graphics )?[Dd]rivers?(?: [Vv]ersion)?[`*]* ?[:=] ?[`*]*(?P<driver>{VERSION})\b",
     rf"\b(?i:nvidia) (?P<driver>{VERSION})(?: drivers?\b|$)",
     r"\b(?:RTX|GTX|GeForce|Tesla|Quadro) ?\w[\w -]{0,24}(?: GPU)? \((?:compute capability )?`?(?P<arch>sm_\d{2,3})\b",
     r"\b(?:Radeon|Instinct|RX|MI|[Nn]avi)[ -]?\w[\w -]{0,24}(?: GPU)? ?[(/] ?`?(?P<arch>gfx[0-9a-f]{3,4})\b",

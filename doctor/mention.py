@@ -77,7 +77,9 @@ MENTION = (
     r"|^\s*<summary>[^\"“`]*[\"“`][^\"”`]+[\"”`][^\"“`]*</summary>|^\s*(?:[-*] )?\*\*Q\d*[:：.]"
     r"|^\s*(?:This|The) (?:error|warning)(?: message)? (?:is (?:due|because|caused|usually|harmless)|means|indicates"
     r"|occurs|happens|appears|usually)\b|^\s*If \w+ detects? |\|\| \{ "
-    r"|[\"']\(?\.\*\w.*\.\*"
+    r"|[\"']\(?\.\*\w.*\.\*|^\s*(?:pattern|regexp?|match|test): ?/.*/[a-z]*,?\s*$"
+    # advice on an error by its words; an index of a tracker
+    r"|^\s*(?:[-*] )?For [\"“`][^\"”`]{8,}[\"”`],? [a-z]|^\s*[-*] \*\*#\d+: "
     # an object of JavaScript, a struct of Go: what programs print of theirs has quotes or no blanks
     r"|\{ ?[a-z]\w*: '[^']*', ?[a-z]\w*: |\w\{[A-Z]\w*: [^,{}]+, [A-Z]\w*: "
     # what a function is documented to raise, a comment in words
