@@ -78,6 +78,10 @@ MENTION = (
     r"|^\s*(?:This|The) (?:error|warning)(?: message)? (?:is (?:due|because|caused|usually|harmless)|means|indicates"
     r"|occurs|happens|appears|usually)\b|^\s*If \w+ detects? |\|\| \{ "
     r"|[\"']\(?\.\*\w.*\.\*|^\s*(?:pattern|regexp?|match|test): ?/.*/[a-z]*,?\s*$"
+    r"|^\s*\([\"'].*[\"']\s*$|^\s*\(?[\"'].*[\"'], (?:True|False|None|\d+)\),?\s*$|[\"]\.to_string\(\),$"
+    r"|^\s*(?:[-*] )?(?:[✅❌✓✗] )?Should (?:not )?(?:show|fail|print|return|be)\b|^\s*[-*] `[^`]+`:\s*$"
+    r"|(?i:\bif (?:the|your|you)\b[^`\"]{0,50}\b(?:shows?|says?|prints?|reports?|fails? with|sees?|gets?)\b"
+    r"[^`\"]{0,20}[`\"])"
     # advice on an error by its words; an index of a tracker
     r"|^\s*(?:[-*] )?For [\"“`][^\"”`]{8,}[\"”`],? [a-z]|^\s*[-*] \*\*#\d+: "
     # an object of JavaScript, a struct of Go: what programs print of theirs has quotes or no blanks
@@ -119,6 +123,7 @@ PRINTED = (
 ADVICE = (
     r"(?i)\bif (?:you|your [\w ]{1,30}) (?:see|get|have|encounter|hit|receive|run into|are getting)\b[^.]{0,60}:\s*$"
     r"|\byou (?:will|may|might|can|could) (?:see|get|receive|encounter) [^.]{0,40}(?:error|message)[^.]{0,30}[:.]\s*$"
+    r"|\bwhich (?:should|will) (?:output|print|show)\b"
     r"|^\s*(?:[-*] )?\*\*(?:symptom\w*|s[íi]ntomas?|симптомы?|症状|症狀|现象|現象|증상)[:：]?\*\*[:：]?\s*$"
     r"|^\s*(?:symptoms?|error_snippets?): "
 )
@@ -183,7 +188,7 @@ REPORT = (
 """Headings of the forms that projects have for reports of faults, which hold logs."""
 FORM = (
     r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|system info|your|behaviou?r"
-    r"|screenshots?|report)\b"
+    r"|screenshots?|report|(?:relevant )?log output|name and version|are you seeing)\b"
 )
 """Headings that only such a form has."""
 # Answers of a page of troubles or questions, in the languages that such pages are written in.
@@ -242,7 +247,7 @@ def in_code_span(text: str, begin: int, end: int) -> bool:
     for mark in ("``", "<code>", "</code>"):
         text = text.replace(mark, "`".ljust(len(mark), NOTHING))
     opened, closed = text.rfind("`", 0, begin), text.find("`", begin)
-    if closed < end or text.count("`", 0, begin) % 2 == 0:
+    if closed < len(text[:end].rstrip("`")) or text.count("`", 0, begin) % 2 == 0:
         return False
     span = text[opened:closed].strip("` ")
     if "  " in span:  # columns: what a program printed

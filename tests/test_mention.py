@@ -17,6 +17,12 @@ from doctor.mention import in_code_span, is_mention, is_source, source_lines
         "command: ['sh', '-c', 'while true; do echo \"amdgpu driver is not loaded\"; done']",
         '        echo "NVIDIA kernel module not loaded"',
         "If `rocminfo` prints `ROCk module is NOT loaded`, load the driver",
+        "    ('llama-server: error while loading shared libraries: libcuda.so.1: cannot open shared object file: '",
+        '    message: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.".to_string(),',
+        '- ✅ Should show "Insufficient nvidia.com/gpu" error if no node has 2 GPUs available',
+        "- `WARNING: Could not find any nv files on this host`:",
+        "> **Troubleshooting**: If the device plugin logs show `could not load NVML library: libnvidia-ml.so.1: cannot open"
+        " shared object file`, the plugin needs to run with the NVIDIA runtime.",
         "      pattern: /NVRM: Xid|GPU has fallen off the bus|RmInitAdapter failed/i,",
         '   - For "Error: unknown runtime specified nvidia", restart Docker: `sudo systemctl restart docker`',
         "- **#1034: nvidia-container-cli: mount error: mount operation failed: /proc/driver/nvidia: permission denied:**",
@@ -406,3 +412,8 @@ def test_the_last_words_of_mpi_are_no_manual() -> None:
     told = "=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   EXIT CODE: 135\n"
     told += "=   CLEANING UP REMAINING PROCESSES\n=   YOU CAN IGNORE THE BELOW CLEANUP MESSAGES\n" + "=" * 70 + "\n"
     assert not is_source(f"I run it in a container:\n```\n{'=' * 70}\n{told}Bus error (signal 7)\n```\n")
+
+
+def test_a_pattern_that_takes_the_closing_mark_along_stands_in_the_span() -> None:
+    row = "| `Could not load library libcudnn_ops_infer.so.8` | cuDNN 缺失或路径不对 | 加到 `LD_LIBRARY_PATH` |"
+    assert in_code_span(row, row.index("Could"), row.index("` |") + 1)
