@@ -31,7 +31,10 @@ class Podman:
 
     def podman(self, *words: str, check: bool = True, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         own = ("podman", "--root", str(self.folder / "root"), "--runroot", str(self.run))
-        return subprocess.run([*own, *words], input=data, capture_output=True, timeout=120, check=check)
+        # conmon leaves an empty file, `oom`, in its working folder where a container lacked memory
+        return subprocess.run(
+            [*own, *words], cwd=self.folder, input=data, capture_output=True, timeout=120, check=check
+        )
 
     def fail(self, name: str, line: str) -> str:
         self.podman("rm", "-f", name, check=False)
