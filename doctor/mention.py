@@ -93,8 +93,9 @@ MENTION = (
 # Lines that source code and documents are made of.
 CODE = (
     r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
-    r"|^\s*(?://|/\*|\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))"
-    r"|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
+    # the lines of a block comment are indented by one, a list's are not
+    r"|^\s+\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))"
+    r"|^\s*(?://|/\*|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
     r"|for .*:$|elif |else:|case |default:|import |await |from \S+ import|package |var |const |static |struct |enum "
     r"|switch|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"
