@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from doctor.errors import UsageError
+from doctor.input import said, whole
+from doctor.output import writing
 from doctor.redact import Redactor
 from doctor.text import one_line
 
@@ -129,13 +132,12 @@ def save(snapshot: Snapshot, path: Path, overwrite: bool = False) -> None:
     demand_free(path, overwrite)
     written = None
     try:
-        descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(dump(snapshot))
-        demand_free(path, overwrite)
-        os.replace(written, path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+        with writing(path):
+            descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(dump(snapshot))
+            demand_free(path, overwrite)
+            os.replace(written, path)
     finally:
         if written is not None:
             Path(written).unlink(missing_ok=True)
@@ -143,10 +145,11 @@ def save(snapshot: Snapshot, path: Path, overwrite: bool = False) -> None:
 
 def demand_free(path: Path, overwrite: bool) -> None:
     """Only a regular file may be overwritten, and only when that was asked for. Raises UsageError."""
-    if not os.path.isdir(path.parent):
-        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{path} cannot be written: Permission denied")
+    with writing(path):
+        if not os.path.isdir(path.parent):
+            raise OSError(errno.ENOENT, f"there is no folder {path.parent}")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     try:
         there = os.lstat(path)
     except OSError:
@@ -158,17 +161,17 @@ def demand_free(path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path} exists; choose another name or add --force")
 
 
-def load(path: Path) -> Snapshot:
-    """Read a snapshot. Raises UsageError with one line that says what is wrong with the file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    return loads(data, str(path))
+def load(path: str | os.PathLike[str]) -> Snapshot:
+    """Read a snapshot; `-` is standard input. Raises UsageError with one line that says what is wrong with it."""
+    return loads(whole(path, LARGEST, "a snapshot"), said(path))
 
 
 def loads(data: bytes, name: str) -> Snapshot:
     """A snapshot from bytes. Raises UsageError."""
+    if not data:
+        raise UsageError(f"{name} is empty: there is no snapshot in it")
+    if len(data) > LARGEST:
+        raise UsageError(f"{name} has more than {LARGEST >> 20} MB; it is not a snapshot")
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(data, name)
     try:

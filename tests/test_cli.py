@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,42 @@ def test_each_verb_has_help_with_examples_first(verb: str) -> None:
     examples = said.stdout.partition("\nusage:")[0].partition("\nexamples:\n")[2]
     assert f"gpu-doctor {verb}" in examples
     assert VERBS[verb].split(";")[0].lower()[:20] in said.stdout.lower()
+
+
+EVERYWHERE = {"--help", "--version", "--format", "--json", "--output", "--fail-on", "--quiet", "--verbose", "--color",
+              "--knowledge"}  # fmt: skip
+SOME = {"--only": {"check", "replay", "checks"}, "--skip": {"check", "replay", "checks"},
+        "--timeout": {"check", "record", "triage"}, "--no-redact": {"record"}}  # fmt: skip
+LACKS = {
+    "binary": {"--knowledge": "no entry is asked"},
+    "checks": {"--knowledge": "no entry is asked"},
+    "record": dict.fromkeys(("--format", "--json", "--fail-on", "--color"), "a snapshot has one form and no verdict"),
+    "serve": dict.fromkeys(
+        EVERYWHERE - {"--help", "--version"}, "what it shows is the app, which answers nothing on stdout"
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_options_that_are_everywhere(verb: str) -> None:
+    """What a script gives to one verb it can give to another; where that means nothing, it is said here."""
+    words = set(re.findall(r"(?<![\w-])--[a-z-]+", doctor(verb, "--help").stdout.partition("\noptions:")[2]))
+    some = {name for name, verbs in SOME.items() if verb in verbs}
+    assert words & (EVERYWHERE | SOME.keys()) == (EVERYWHERE - LACKS.get(verb, {}).keys()) | some
+
+
+def test_each_verb_tells_the_version() -> None:
+    assert doctor("lint", "--version").stdout == doctor("--version").stdout
+    assert (
+        "--version" in doctor("self", "completion", "fish").stdout
+        or "-l version" in doctor("self", "completion", "fish").stdout
+    )
+
+
+def test_checks_can_be_chosen() -> None:
+    rows = json.loads(doctor("checks", "list", "--json", "--only", "driver").stdout)["checks"]
+    assert {one["area"] for one in rows} == {"driver"}
+    one_line_error(doctor("checks", "list", "--only", "no-such"), "matches no check")
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])

@@ -6,7 +6,7 @@ import glob
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
@@ -16,6 +16,7 @@ from doctor.bundles.compressed import is_compressed, unpacked
 from doctor.bundles.json_lines import Fields
 from doctor.bundles.support import is_support_bundle
 from doctor.bundles.ticket import Leaf, Ticket
+from doctor.input import said
 from doctor.text import one_line
 
 DEEPEST = 32
@@ -32,12 +33,17 @@ class Reading:
     fields: Fields = field(default_factory=Fields)
     ticket: Literal["file", "folder"] = "file"
     """Whether a folder inside a folder is many tickets or one."""
+    spooled: Mapping[str, str] = field(default_factory=dict)
+    """Names of what can be read but once, such as standard input, and the file that each was copied to."""
 
 
 def tickets(paths: Iterable[str], how: Reading | None = None) -> Iterator[Ticket]:
     """Every ticket: files as given, the files of folders by name. Nothing raises: what cannot be read says why."""
     how = how or Reading()
     for path in paths:
+        if copy := how.spooled.get(path):
+            yield from _of_file(copy, printable(said(path)), os.path.getsize(copy), how)
+            continue
         for one in named(path) or [path]:
             yield from _of_path(one, DEEPEST, how, is_named=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,11 +17,17 @@ from doctor.report import Report
 from doctor.text import decode, one_line
 from doctor.version import __version__
 
+MEANT = re.compile(r"^(?:apiVersion|kind|services):", re.MULTILINE)
+"""What is meant as a compose file or manifest says so, also where it is no YAML."""
+UNKNOWN = "it is neither a Dockerfile, nor a compose file, nor a Kubernetes manifest"
+
 
 def lint(name: str, data: bytes, base: Base) -> Report:
     """The report of a Dockerfile, compose file or manifest."""
     if len(data) > LARGEST:
-        return _report(name, reason=f"more than {LARGEST >> 20} MB")
+        return _report(name, reason=f"it has more than {LARGEST >> 20} MB")
+    if not data.strip():
+        return _report(name, reason="it is empty")
     if kind := binary_kind(data[:8192]):
         return _report(name, reason=f"it is {kind}")
     text = decode(data).replace("\r\n", "\n")
@@ -28,10 +35,12 @@ def lint(name: str, data: bytes, base: Base) -> Report:
     try:
         where, found = _flaws(name, text, lines)
     except NotYaml as error:
+        if not (name.lower().endswith((".yaml", ".yml", ".json")) or MEANT.search(text)):
+            return _report(name, reason=UNKNOWN)
         hint = "; render the template first, as `helm template` does" if "{{" in text else ""
         return _report(name, reason=one_line(str(error)) + hint)
     if where is None:
-        return _report(name, reason="neither a Dockerfile, nor a compose file, nor a Kubernetes manifest")
+        return _report(name, reason=UNKNOWN)
     known = [flaw for flaw in found if flaw.fault in base.entries]
     return _report(name, tuple(_ranked(_diagnosis(name, flaw, lines, where, base) for flaw in known)))
 

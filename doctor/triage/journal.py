@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from doctor.bundles.ticket import Ticket
 from doctor.errors import UsageError
 from doctor.knowledge import Base
+from doctor.output import writing
 from doctor.triage.answer import Answer
 from doctor.version import __version__
 
@@ -44,10 +45,13 @@ def knowledge_of(base: Base) -> str:
 class Journal:
     """Answers by ticket, on disk."""
 
-    def __init__(self, file: BinaryIO, head: dict[str, Any]) -> None:
+    def __init__(self, file: BinaryIO, name: str, head: dict[str, Any]) -> None:
+        """Raises UsageError where the file cannot be written."""
         self._file = file
+        self._name = name
         self._places: dict[bytes, int] = {}
-        self._read(head)
+        with writing(name):
+            self._read(head)
 
     def _read(self, head: dict[str, Any]) -> None:
         """Index what is there; else begin anew."""
@@ -79,25 +83,25 @@ class Journal:
         return Answer(**{**content, "ask": tuple(content["ask"]), "also": tuple(content["also"])})
 
     def put(self, key: bytes, given: Answer) -> None:
-        """Note an answer; it is on its way to the disk when this returns."""
-        self._places[key] = self._file.seek(0, os.SEEK_END)
-        self._file.write(f"{key.hex()} {json.dumps(asdict(given))}\n".encode())
-        self._file.flush()
+        """Note an answer; it is on its way to the disk when this returns. Raises UsageError."""
+        with writing(self._name):
+            self._places[key] = self._file.seek(0, os.SEEK_END)
+            self._file.write(f"{key.hex()} {json.dumps(asdict(given))}\n".encode())
+            self._file.flush()
 
 
 @contextmanager
 def journal(path: Path, base: Base, form: str) -> Iterator[Journal]:
     """The state file at a path, made if it is not there. Raises UsageError when it is something else."""
     head = {"gpu-doctor": __version__, "knowledge": knowledge_of(base), "form": form}
-    try:
+    name = f"--state {path}"
+    with writing(name):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise UsageError(f"--state {path} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "r+b") as file:
         begin = file.read(32)
         if begin and not begin.startswith(b'{"form": '):
-            raise UsageError(f"--state {path} is not the state of a triage; choose another name")
+            raise UsageError(f"{name} is not the state of a triage; choose another name")
         try:
-            yield Journal(file, head)
+            yield Journal(file, name, head)
         except (ValueError, TypeError, KeyError):
-            raise UsageError(f"--state {path} is damaged; remove it") from None
+            raise UsageError(f"{name} is damaged; remove it") from None

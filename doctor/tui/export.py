@@ -21,6 +21,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from doctor.errors import UsageError
+from doctor.output import writing
 from doctor.render import RENDERERS
 from doctor.render.appearance import Appearance
 from doctor.render.desk import PIECES, write
@@ -42,14 +43,17 @@ ON_FILE = Appearance(color=False, unicode=True, width=100, verbose=True)
 def write_new(path: Path, text: str, *, replace: bool = False) -> None:
     """Write a file that is not there yet, whole or not at all, readable by its owner alone. Raises UsageError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if replace else os.O_EXCL)
-    try:
-        descriptor = os.open(path, flags, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} exists; choose another name") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    with writing(path):
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            raise UsageError(f"{path} exists; choose another name") from None
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def file_name(subject: str, form: str) -> str:

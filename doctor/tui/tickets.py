@@ -13,6 +13,7 @@ import tomli
 
 from doctor.bundles.sources import STATES_FILE
 from doctor.errors import UsageError
+from doctor.output import writing
 from doctor.triage.answer import Answer, answer
 
 if TYPE_CHECKING:
@@ -113,9 +114,7 @@ def save_states(folder: Path, changed: dict[str, State]) -> dict[str, State]:
     states = {**load_states(folder), **changed}
     rows = [f"{json.dumps(name)} = {json.dumps(state)}" for name, state in sorted(states.items()) if state != "open"]
     part = folder / f".{STATES_FILE}.part"
-    try:
+    with writing(folder / STATES_FILE):
         part.write_text("\n".join(["# gpu-doctor: how far each ticket is", "[tickets]", *rows, ""]), encoding="utf-8")
         part.replace(folder / STATES_FILE)
-    except OSError as error:
-        raise UsageError(f"{folder / STATES_FILE} cannot be written: {error.strerror}") from None
     return states

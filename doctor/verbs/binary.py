@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from doctor.binary.device_code import Depth
 from doctor.binary.record import BinaryFile, to_json
 from doctor.binary.scan import scan
 from doctor.errors import UsageError
-from doctor.output import written
+from doctor.input import STDIN
+from doctor.output import answering
 from doctor.render.binary import detail_lines, file_lines
 from doctor.text import one_line
+from doctor.verbs import options as shared
 
 if TYPE_CHECKING:
     from doctor.binary.details import Details
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from doctor.loader.resolution import Resolution
 
 SCHEMA = "gpu-doctor/binary/1"
+_STYLES = {"yes": "passed", "no": "error", "wrong-vendor": "error"}
 # Kernel images that are files of their own lie side by side for many targets: one that fits is enough for all.
 _LOOSE = ("cubin", "code-object", "fatbin", "bundle", "ptx", "kernel-library")
 
@@ -65,26 +69,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="LD_LIBRARY_PATH of the process (default: none; with --root / this shell's)",
     )
-    group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=("text", "json", "jsonl"), default="text", help="form of the answer")
-    group.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
-    group.add_argument("--output", metavar="FILE", help="write the answer to a file")
-    group.add_argument(
-        "--fail-on",
-        choices=("error", "warning", "never"),
-        default="error",
-        help="exit with 1 if a library is missing (--root) or a file has no code for the GPU (--gpu), or never",
+    shared.output(
+        parser,
+        ("text", "json", "jsonl"),
+        fail_on="exit with 1 if a library is missing (--root) or a file has no code for the GPU (--gpu), or never",
+        verbose="every place with its images, symbols by version node",
     )
-    group.add_argument("--verbose", action="store_true", help="every place with its images, symbols by version node")
 
 
 def run(options: argparse.Namespace) -> int:
     answer = _Answer(options)
     form = {"json": _as_json, "jsonl": _as_json_lines, "text": _as_text}[options.format]
-    _write(form(answer), options.output)
-    if options.fail_on != "never" and (answer.does_not_load or answer.code_is_lacking()):
-        return 1
-    return 3 if answer.damaged else 0
+    if not options.quiet:
+        _write(form(answer), options.output)
+        return answer.code
+    with SpooledTemporaryFile(1 << 20, "w+", encoding="utf-8") as kept:  # a tree of any size, and its end decides
+        kept.writelines(form(answer))
+        kept.seek(0)
+        if answer.code:
+            _write(kept, options.output)
+    return answer.code
 
 
 class _Answer:
@@ -93,6 +97,8 @@ class _Answer:
     def __init__(self, options: argparse.Namespace) -> None:
         """Raises UsageError for a path, GPU or root that there is not."""
         self.verbose: bool = options.verbose
+        self.look = shared.look(options)
+        self._fail_on: str = options.fail_on
         self.gpus = _gpus(options.gpu)
         self.root: str | None = options.root
         self.count = 0
@@ -107,6 +113,13 @@ class _Answer:
         # By GPU and file, or folder of kernel images: whether code in it runs.
         self._runs: dict[Gpu, dict[str, str]] = {}
         self._paths = [_on_disk(path, options.root) for path in options.paths]
+
+    @property
+    def code(self) -> int:
+        """The exit code, once all files were given."""
+        if self._fail_on != "never" and (self.does_not_load or self.code_is_lacking()):
+            return 1
+        return 3 if self.damaged else 0
 
     def files(self) -> Iterator[BinaryFile]:
         for path in self._paths:
@@ -198,6 +211,10 @@ def _on_disk(path: str, root: str | None) -> str:
 
     Raises UsageError for what cannot be read or is not below the root.
     """
+    if path == STDIN:
+        raise UsageError(
+            "a binary is read at many places, so not from standard input: write it to a file and name that"
+        )
     if root is not None:
         path = _below(path, root)
     try:
@@ -239,13 +256,8 @@ def _details(file: BinaryFile) -> Details | None:
         return None
 
 
-def _write(pieces: Iterable[str], output: str | None) -> None:
-    if output is None:
-        for piece in pieces:
-            sys.stdout.write(piece)
-        sys.stdout.flush()
-        return
-    with written(output) as stream:
+def _write(pieces: Iterable[str], output: Path | None) -> None:
+    with answering(output) as stream:
         stream.writelines(pieces)
 
 
@@ -309,7 +321,7 @@ def _as_text(answer: _Answer) -> Iterator[str]:
         lines = [*file_lines(file, answer.verbose), *_verdict_lines(answer, file)]
         if answer.verbose and (found := _details(file)) is not None:
             lines += detail_lines(found)
-        yield "\n".join([one_line(file.path), *[f"  {line}" for line in lines]]) + "\n"
+        yield "\n".join([answer.look.paint(one_line(file.path), "bold"), *[f"  {line}" for line in lines]]) + "\n"
     if answer.count == 0:
         yield "no ELF files, kernel images or kernel libraries here\n"
     elif answer.count > 1:
@@ -324,7 +336,8 @@ def _as_text(answer: _Answer) -> Iterator[str]:
 
 def _verdict_lines(answer: _Answer, file: BinaryFile) -> Iterator[str]:
     for verdict in answer.verdicts(file):
-        yield f"{verdict.gpu.name} ({verdict.gpu.target}): {verdict.runs}: {one_line(verdict.because)}"
+        told = answer.look.paint(verdict.runs, _STYLES.get(verdict.runs, "warning"))
+        yield f"{verdict.gpu.name} ({verdict.gpu.target}): {told}: {one_line(verdict.because)}"
 
 
 def _total(answer: _Answer, gpu: Gpu) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from doctor.__main__ import VERBS, leave_pipe
 from doctor.errors import UsageError
+from doctor.version import __version__
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -83,13 +84,8 @@ def _without_verb(words: list[str]) -> int:
     return _verb("check", words)
 
 
-def _verb(verb: str, words: list[str]) -> int:
-    try:
-        module: Any = importlib.import_module(f"doctor.verbs.{verb}")
-    except ModuleNotFoundError as error:
-        if error.name != f"doctor.verbs.{verb}":
-            raise
-        raise UsageError(f"{verb} is not part of this version") from None
+def parser_of(verb: str, module: Any) -> argparse.ArgumentParser:
+    """The parser of a verb: its own options, and those that all verbs have."""
     parser = _Parser(
         prog=f"gpu-doctor {verb}",
         formatter_class=_Formatter,
@@ -97,7 +93,20 @@ def _verb(verb: str, words: list[str]) -> int:
     )
     more = module.__doc__.partition("\n\n")[2].strip()
     parser.about = f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.\n\n{more}".strip()
+    version = f"gpu-doctor {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="show the version and exit")
     module.arguments(parser)
+    return parser
+
+
+def _verb(verb: str, words: list[str]) -> int:
+    try:
+        module: Any = importlib.import_module(f"doctor.verbs.{verb}")
+    except ModuleNotFoundError as error:
+        if error.name != f"doctor.verbs.{verb}":
+            raise
+        raise UsageError(f"{verb} is not part of this version") from None
+    parser = parser_of(verb, module)
     if any(not word and not before.startswith("-") for before, word in pairwise((verb, *words))):
         raise UsageError(f"{verb} was given an empty name; is a variable not set?")
     options = parser.parse_args(words)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 from doctor.__main__ import VERBS
+from doctor.verbs.command import parser_of
 
 
 def _options() -> dict[str, list[str]]:
@@ -16,9 +15,7 @@ def _options() -> dict[str, list[str]]:
     found = {}
     for verb in VERBS:
         if find_spec(f"doctor.verbs.{verb}"):
-            parser = argparse.ArgumentParser(add_help=True)
-            module: Any = importlib.import_module(f"doctor.verbs.{verb}")
-            module.arguments(parser)
+            parser = parser_of(verb, importlib.import_module(f"doctor.verbs.{verb}"))
             names = [name for action in parser._actions for name in action.option_strings]
             found[verb] = sorted(name for name in names if name.startswith("--"))
     return found

@@ -6,6 +6,7 @@ nodes, groups, container and image. The exit code is 1 where B has a finding at 
 examples:
   gpu-doctor diff works.snapshot.gz fails.snapshot.gz
   gpu-doctor check --json > today.json; gpu-doctor diff yesterday.json today.json
+  ssh gpu-07 gpu-doctor record --output - | gpu-doctor diff works.snapshot.gz -
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from doctor.check import discover
@@ -22,6 +22,7 @@ from doctor.engine import judge
 from doctor.errors import UsageError
 from doctor.facts import Facts, parse
 from doctor.finding import SEVERITIES
+from doctor.input import STDIN, said, whole
 from doctor.render.difference import difference_json, difference_markdown, difference_text
 from doctor.report import SCHEMA, to_json
 from doctor.snapshot import LARGEST, loads
@@ -33,7 +34,9 @@ FORMS = {"text": difference_text, "json": difference_json, "markdown": differenc
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a snapshot or JSON report, of the machine that works")
-    parser.add_argument("b", metavar="B", help="one of the same kind, of the machine that does not")
+    parser.add_argument(
+        "b", metavar="B", help="one of the same kind, of the machine that does not; either may be -, standard input"
+    )
     shared.knowledge(parser)
     shared.output(parser, tuple(FORMS))
 
@@ -41,9 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
     checks = discover()
+    if options.a == options.b == STDIN:
+        raise UsageError("standard input can be read but once: name a file for one of both")
     sides: list[tuple[Mapping[str, Any], Facts | None]] = []
     for name in (options.a, options.b):
-        data = _read(name)
+        data = whole(name, LARGEST, "a snapshot or report")
+        name = said(name)
         report = _report(data, name)
         if report is None:
             snapshot = loads(data, name)
@@ -54,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
     (a, of_a), (b, of_b) = sides
     if (of_a is None) != (of_b is None):
         kinds = ["a report" if facts is None else "a snapshot" for _, facts in sides]
-        raise UsageError(f"{options.a} is {kinds[0]} and {options.b} is {kinds[1]}; compare two of one kind")
+        names = map(said, (options.a, options.b))
+        told = " and ".join(f"{name} is {kind}" for name, kind in zip(names, kinds, strict=True))
+        raise UsageError(f"{told}; compare two of one kind")
     found = compare_reports(a, b)
     if of_a and of_b:
         found = compare_facts(of_a, of_b, checks, found)
@@ -70,14 +78,6 @@ def _code(a: Mapping[str, Any], b: Mapping[str, Any], fail_on: str) -> int:
     grave = SEVERITIES[: SEVERITIES.index("warning" if fail_on == "warning" else "error") + 1]
     known = {one["fault"] for one in a["findings"] if one["severity"] in grave}
     return int(any(one["severity"] in grave and one["fault"] not in known for one in b["findings"]))
-
-
-def _read(name: str) -> bytes:
-    try:
-        with Path(name).open("rb") as file:
-            return file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _report(data: bytes, name: str) -> Mapping[str, Any] | None:

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
-from typing import BinaryIO
 
 from doctor.errors import UsageError
 from doctor.finding import Finding
+from doctor.input import opened, said
 from doctor.knowledge import Base
 from doctor.logs import explain_stream
 from doctor.report import Report
@@ -41,12 +40,10 @@ def run(options: argparse.Namespace) -> int:
     beside, notes = _of_image(options, base)
     reports: list[Report] = []
     for name in options.files:
-        said = "standard input" if name == "-" else name
-        try:
-            with _opened(name) as stream:
-                reports.append(explain_stream(stream, said, base, patterns, beside=beside, notes=notes))
-        except OSError as error:
-            raise UsageError(f"{said} cannot be read: {error.strerror or error}") from None
+        if os.path.isdir(name):
+            raise UsageError(f"{name} is a folder; for many logs use `gpu-doctor triage {shlex.quote(name)}`")
+        with opened(name, "the log", is_text=True) as stream:
+            reports.append(explain_stream(stream, said(name), base, patterns, beside=beside, notes=notes))
     return shared.answer(reports, options)
 
 
@@ -67,14 +64,3 @@ def _of_image(options: argparse.Namespace, base: Base) -> tuple[list[Finding], l
     notes = [f"image {contents.reference} on {one.gpu.name}: {one.runs}; {one.because}" for one in verdicts]
     left_out = [f"image: {row}" for row in contents.not_examined]
     return list(findings(contents, verdicts, driver or None)), notes + left_out
-
-
-def _opened(name: str) -> BinaryIO:
-    """The log as bytes. Raises UsageError and OSError."""
-    if name == "-":
-        if sys.stdin.isatty():
-            print("paste the log, then press Ctrl-D on a line of its own", file=sys.stderr)
-        return sys.stdin.buffer
-    if os.path.isdir(name):
-        raise UsageError(f"{name} is a folder; for many logs use `gpu-doctor triage {shlex.quote(name)}`")
-    return open(name, "rb")

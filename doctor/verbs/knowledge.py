@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from doctor.errors import UsageError
 from doctor.knowledge import ID, Base, Entry, EntryError, fill, lacking, load
 from doctor.logs import run_examples
 from doctor.match import check_patterns, patterns_of
+from doctor.output import writing
 from doctor.search import search
 from doctor.verbs import options as shared
 
@@ -186,13 +188,11 @@ def _new(options: argparse.Namespace) -> int:
         raise UsageError("knowledge new takes one id such as area-what-is-wrong, in lower case with dashes")
     folder = options.knowledge[0] if options.knowledge else shared.config_folder() / "knowledge"
     path = folder / f"{options.words[0]}.md"
-    try:
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists")
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(SCAFFOLD.replace("{today}", date.today().isoformat()))
-    except FileExistsError:
-        raise UsageError(f"{path} exists") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     print(f"{path}: edit it, then `gpu-doctor knowledge test {folder}`")
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from doctor.errors import UsageError
 from doctor.knowledge import Base, load
 from doctor.match import Patterns, patterns_of
-from doctor.output import written
+from doctor.output import answering, destination
 from doctor.render import RENDERERS, Renderer
 from doctor.render.appearance import Appearance, appearance
 from doctor.report import Report, exit_code
@@ -26,21 +26,27 @@ if TYPE_CHECKING:  # what only machines need is imported where it is used: expla
     from doctor.snapshot import Snapshot
 
 
-def output(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+def output(
+    parser: argparse.ArgumentParser,
+    formats: Sequence[str],
+    *,
+    fail_on: str = "exit with 1 from this severity on",
+    verbose: str = "show passing checks and sources too",
+) -> None:
     """--format, --json, --output, --fail-on and how talkative to be."""
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=formats, default="text", help="form of the answer (default: text)")
     group.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
-    group.add_argument("--output", metavar="FILE", type=Path, help="write the answer to a file")
+    group.add_argument("--output", metavar="FILE", type=destination, help="write the answer to a file, not to stdout")
     group.add_argument(
         "--fail-on",
         choices=("error", "warning", "never"),
         default="error",
-        help="exit with 1 from this severity on",
+        help=fail_on,
     )
     group.add_argument("--quiet", action="store_true", help="say nothing where nothing is wrong")
-    group.add_argument("--verbose", action="store_true", help="show passing checks and sources too")
-    group.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    group.add_argument("--verbose", action="store_true", help=verbose)
+    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours in text")
 
 
 def knowledge(parser: argparse.ArgumentParser) -> None:
@@ -95,17 +101,8 @@ def checks(options: argparse.Namespace) -> tuple[Check, ...]:
 
 
 def write(text: str, options: argparse.Namespace) -> None:
-    """The answer, to stdout or to the file. A file is written whole or not at all."""
-    if options.output is None:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise UsageError(f"standard output cannot be written: {error.strerror}") from None
-        return
-    with written(options.output) as stream:
+    """The answer, to where it was asked for. Raises UsageError."""
+    with answering(options.output) as stream:
         stream.write(text)
 
 

@@ -3,12 +3,12 @@
 examples:
   gpu-doctor replay snapshot.gz
   gpu-doctor replay snapshot.gz --format markdown --output ticket.md
+  ssh gpu-07 gpu-doctor record -o - | gpu-doctor replay -
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from doctor.engine import judge
 from doctor.snapshot import load
@@ -16,7 +16,7 @@ from doctor.verbs import options as shared
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="what `gpu-doctor record` wrote")
+    parser.add_argument("file", metavar="FILE", help="what `gpu-doctor record` wrote; - is standard input")
     shared.selection(parser)
     shared.knowledge(parser)
     shared.output(parser, ("text", "json", "jsonl", "markdown"))

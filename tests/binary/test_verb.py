@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -184,3 +185,19 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp
     assert "\x1b" not in out
     assert "\x07" not in out
     assert len([line for line in out.splitlines() if not line.startswith("  ")]) == 1
+
+
+def test_quiet_and_colours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Nothing is said where nothing is wrong; colours only where they are wanted."""
+    (tmp_path / "a.ptx").write_text(".version 7.0\n.target sm_99\n.address_size 64\n")
+    fits = ["binary", str(tmp_path), "--gpu", "sm_100"]
+    assert main([*fits, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    lacks = ["binary", str(tmp_path), "--gpu", "sm_70"]
+    assert main([*lacks, "--quiet"]) == 1
+    said = capsys.readouterr().out
+    assert "no:" in said
+    assert main([*lacks, "--color", "always"]) == 1
+    coloured = capsys.readouterr().out
+    assert "\x1b[31;1mno\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == said

@@ -139,26 +139,50 @@ def test_standard_input() -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "neither a Dockerfile"),
+        (b"", "it is empty"),
         (b"a: [1\n", "line 2"),
         (b"kind: Pod\nspec: {{ .Values.x }}\n a\n", "helm template"),
         (b"\x7fELF\x02" + bytes(100), "an ELF file"),
         (b"a: " + b"[" * 9000, ""),
         (b"echo hello\n", "neither a Dockerfile"),
+        pytest.param(b"x" * (5 << 20), "it has more than 4 MB", id="large"),
     ],
 )
 def test_what_is_no_such_file_is_one_line(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
     path.write_bytes(content)
     done = lint(str(path))
-    assert done.returncode == 3
-    assert (done.stdout.count("\n"), done.stderr) == (2, "")
-    assert told in done.stdout
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "some.yaml cannot be checked: " in done.stderr
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("notes.txt", "WARNING: this: is no YAML\n", "neither a Dockerfile, nor a compose file, nor a Kubernetes"),
+        ("manifest", "kind: Pod\nspec: [\n", "line 3"),
+    ],
+)
+def test_broken_yaml_is_told_where_yaml_was_meant(name: str, content: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    assert told in lint(str(tmp_path / name)).stderr
 
 
 def test_another_file_beside_good_ones_does_not_fail(tmp_path: Path) -> None:
     (tmp_path / "notes.yaml").write_text("a: b\n")
-    assert lint(str(GOOD[0]), str(tmp_path / "notes.yaml")).returncode == 0
+    done = lint(str(GOOD[0]), str(tmp_path / "notes.yaml"))
+    assert done.returncode == 0
+    assert "notes.yaml: not read: it is neither" in done.stdout
+
+
+def test_a_hook_names_files_of_no_known_kind_too(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("a: b\n")
+    (tmp_path / "broken.yaml").write_text("a: [\n")
+    assert lint("--ignore-unknown", str(tmp_path / "values.yaml")).returncode == 0
+    assert lint("--ignore-unknown", str(tmp_path / "broken.yaml")).returncode == 2
+    both = lint("--ignore-unknown", "--json", str(tmp_path / "values.yaml"), str(HERE / "bad" / "pod-req.yaml"))
+    assert (both.returncode, json.loads(both.stdout)["subject"]["name"]) == (1, str(HERE / "bad" / "pod-req.yaml"))
 
 
 def test_a_file_that_is_not_there_is_one_line() -> None:
@@ -170,5 +194,5 @@ def test_a_hostile_file_is_only_text(tmp_path: Path) -> None:
     path = tmp_path / "compose.yaml"
     path.write_text('services:\n  "a\x1b[31m":\n    image: "rocm/x\x1b]0;t\x07"\n    gpus: all\n')
     done = lint(str(path))
-    assert done.returncode in (1, 3)
-    assert "\x1b" not in done.stdout
+    assert done.returncode in (1, 2)
+    assert "\x1b" not in done.stdout + done.stderr
