@@ -93,7 +93,7 @@ GPU_BUILDS = {
     ),
     "onnxruntime": GpuBuild(
         "ONNX Runtime",
-        "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
+        'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "onnxruntime-gpu[cuda,cudnn]"',
         "python3 -c 'import onnxruntime as o; print(o.get_available_providers())'",
         'pip install "onnxruntime-gpu<1.19"',
     ),
