@@ -29,8 +29,9 @@ def diagnose_log(log: str | bytes, name: str = "log", *, knowledge: Folders = ()
     """What a log shows, as `gpu-doctor explain` tells it.
 
     `name` stands in the evidence. `knowledge` names folders with entries of your own beside the shipped ones.
-    `report.diagnoses` is ranked, its first is the cause; it is empty where nothing known is wrong. Raises UsageError,
-    with one line, where the log is no text or a folder is not there.
+    `report.diagnoses` is ranked, its first is the cause; it is empty where nothing known is wrong, and then
+    `report.unexplained` has what the log calls an error all the same. Raises UsageError, with one line, where the log
+    is no text or a folder is not there.
     """
     bench = _bench(knowledge)
     return explain_stream(io.BytesIO(_bytes(log)), name, bench.base, bench.patterns)

@@ -18,7 +18,7 @@ from doctor.check import Check, perform
 from doctor.describe import container_state, machine, surroundings
 from doctor.diagnose import diagnose, weighed
 from doctor.facts import AREAS, Facts, parse
-from doctor.finding import Finding, Outcome
+from doctor.finding import Evidence, Finding, Outcome
 from doctor.knowledge import Base
 from doctor.logs import now
 from doctor.match import Patterns, findings, whole_lines
@@ -27,6 +27,7 @@ from doctor.probes.system import System
 from doctor.report import Report
 from doctor.runline import correct
 from doctor.snapshot import Reading, Snapshot, Target
+from doctor.unexplained import SHOWN, failures
 from doctor.values import derive
 from doctor.version import __version__
 
@@ -184,7 +185,7 @@ def _report(
     snapshot: Snapshot, outcomes: list[Outcome], found: list[Finding], base: Base, patterns: Patterns
 ) -> Report:
     facts = parse(snapshot)
-    said = list(_said(snapshot, facts, base, patterns))
+    said, failed = _said(snapshot, facts, base, patterns)
     found = [*(weighed(finding, said) for finding in found), *said]
     diagnoses = diagnose([derive(_placed(finding, facts)) for finding in found], base, circumstances(facts), outcomes)
     target = snapshot.target
@@ -196,6 +197,7 @@ def _report(
         tool_version=snapshot.tool_version,
         diagnoses=diagnoses.ranked,
         set_aside=diagnoses.set_aside,
+        failures=tuple(failed[:SHOWN]),
         outcomes=tuple(sorted(outcomes, key=lambda one: (one.area, one.check))),
         not_examined=tuple(_not_examined(snapshot, facts)),
         notes=(*base.errors, *_notes(facts)),
@@ -222,20 +224,30 @@ def _saw_logs(snapshot: Snapshot) -> bool:
     return sum(snapshot.readings[key].state == "ok" for key in snapshot.keys("log:")) >= len(snapshot.target.logs)
 
 
-def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> Iterator[Finding]:
-    """What the container's log, the engine's start error and the given logs show."""
+def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> tuple[list[Finding], list[Evidence]]:
+    """What the container's log, the engine's start error and the given logs show, and what they call an error.
+
+    Of a container that did not fail its errors are not told: it went on in spite of them.
+    """
     given = [snapshot.readings[key] for key in snapshot.keys("log:")]
     texts = [(f"log {one.key.removeprefix('log:')}", "log", one.text) for one in given if one.state == "ok"]
+    one = facts.container
+    went_on = one and not (one.never_started or one.error or one.oom_killed or one.exit_code)
     if facts.container:
         texts.append((f"start error of {facts.container.name}", "engine", facts.container.error))
         log = snapshot.get("docker:log")
         if log and log.state == "ok":
             texts.append((f"log of {facts.container.name}", "log", log.text))
+    found: list[Finding] = []
+    failed: list[Evidence] = []
     for name, source, text in texts:
         if text:
             scan = patterns.scan(whole_lines(io.BytesIO(text.encode())), name)
             for finding in findings(scan, base):
-                yield replace(finding, evidence=tuple(replace(item, source=source) for item in finding.evidence))
+                seen = tuple(replace(item, source=source) for item in finding.evidence)
+                found.append(replace(finding, evidence=seen))
+            failed += [] if went_on else [replace(item, source=source) for item in failures(scan.hits, name)]
+    return found, failed
 
 
 def _placed(finding: Finding, facts: Facts) -> Finding:

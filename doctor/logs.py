@@ -13,6 +13,7 @@ from doctor.finding import Finding
 from doctor.knowledge import Base
 from doctor.match import Patterns, findings, whole_lines
 from doctor.report import Report
+from doctor.unexplained import failures
 from doctor.values import derive
 from doctor.version import __version__
 
@@ -75,6 +76,7 @@ def explain_stream(
         tool_version=__version__,
         diagnoses=diagnoses.ranked,
         set_aside=diagnoses.set_aside,
+        failures=failures(scan.hits, name),
         notes=(*base.errors, *notes),
         examined=scan.size > 0,
         not_examined=() if scan.size else ("the log is empty",),

@@ -24,6 +24,7 @@ from doctor.knowledge import Base, EntryError, Head, Matcher
 from doctor.literals import required
 from doctor.mention import among_source, in_code_span, is_mention, is_statement, source_lines
 from doctor.text import one_line, plain
+from doctor.unexplained import FAILURES, KEPT
 
 CHUNK = 256 << 10
 """Bytes read at once: few enough to stay in the processor's cache."""
@@ -142,6 +143,8 @@ class Patterns:
                 self._most.setdefault(matcher.unless, 1)
         for pattern in (*CONTEXT, *PLACES):
             self._most.setdefault(pattern, 1)
+        for pattern in FAILURES:
+            self._most.setdefault(pattern, KEPT)
         self._triggers, self._whole = whole(self._most, MARKUP)
         self._sought, self._automaton = self._triggers, self._whole
 
@@ -278,7 +281,7 @@ class _JoinedLines:
 
     def search(self, text: str) -> None:
         lines = [without_prefix(line).strip() for line in text.split("\n")]
-        seen = {pattern for pattern, hits in self._scan.hits.items() if hits}
+        seen = {pattern for pattern, hits in self._scan.hits.items() if hits}.union(FAILURES)
         for glue in (" ", ""):
             self._search_joined(lines, glue, seen)
 

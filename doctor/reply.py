@@ -42,7 +42,11 @@ def draft(report: Report) -> str:
 def _nothing(report: Report) -> Iterator[str]:
     yield "Hello,"
     yield ""
-    if report.examined:
+    if report.unexplained:
+        one = report.unexplained[0]
+        yield "what you sent does not show a fault that we know. It tells of an error that we cannot place:"
+        yield from ("", f"    {one.text}   (line {one.line})", "", "Please send the whole log of the container:")
+    elif report.examined:
         yield "what you sent does not show a fault that we know. Please send the whole log of the container:"
     else:
         reason = "; ".join(report.not_examined) or "it is empty"

@@ -59,6 +59,8 @@ class Report:
     """False: so little could be read that silence means nothing."""
     state: str = ""
     """How it fares, or what it is, in a few words: `exited with code 1`."""
+    failures: tuple[Evidence, ...] = ()
+    """Lines of the logs that their programs call an error, known or not."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further parts of the JSON form, such as `image`."""
 
@@ -66,6 +68,11 @@ class Report:
     def first(self) -> Diagnosis | None:
         """The diagnosis; None where nothing, or nothing but notes, was found."""
         return next((item for item in self.diagnoses if item.severity != "note"), None)
+
+    @property
+    def unexplained(self) -> tuple[Evidence, ...]:
+        """Errors that no entry knows, where there is no diagnosis: nothing known is wrong, and yet something failed."""
+        return () if self.first else self.failures
 
     @property
     def verdict(self) -> Verdict:
@@ -109,6 +116,7 @@ def to_json(report: Report) -> dict[str, Any]:
             }
             for item in report.set_aside
         ],
+        "unexplained": [_evidence(evidence) for evidence in report.unexplained],
         "corrected": _corrected(report.corrected),
         "checks": [
             {

@@ -224,3 +224,20 @@ def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
         assert f"{words}: {title}" in shown
     assert ("Seen: NVIDIA GPUs are requested" in told) == requests
     assert ("Seen: NVIDIA GPUs are requested" in shown) == requests
+
+
+@pytest.mark.parametrize(
+    "state", [{"ExitCode": 1}, {"ExitCode": 0}, {"Status": "running", "ExitCode": 0}], ids=["failed", "ended", "runs"]
+)
+def test_what_a_failed_container_calls_an_error_is_told_where_no_entry_knows_it(
+    state: dict[str, object], tmp_path: Path, base: Base, patterns: Patterns
+) -> None:
+    """One that went on did so in spite of its errors."""
+    machine = healthy_container_on_nvidia()
+    machine.readings["docker:log"] = "INFO start\nSolverError: diverged at step 17\n"
+    content = json.loads(machine.readings["docker:container"])
+    machine.answer("docker:container", State={**content["State"], **state})
+    report = judge(machine.record(tmp_path), discover(), base, patterns)
+    assert report.first is None
+    told = [(one.source, one.name, one.line) for one in report.unexplained]
+    assert told == ([("log", f"log of {report.name}", 2)] if state.get("ExitCode") else [])

@@ -18,9 +18,9 @@ class Appearance:
     def sign(self, severity: str) -> str:
         """A sign and a word for a severity or state: never colour alone."""
         signs = {"error": "✗ FAIL", "warning": "! WARN", "note": "· note", "passed": "✓ pass", "skipped": "– skip",
-                 "found": "✗ FAIL", "crashed": "☠ BUG "}  # fmt: skip
+                 "found": "✗ FAIL", "crashed": "☠ BUG ", "unsure": "? open"}  # fmt: skip
         plain = {"error": "x FAIL", "warning": "! WARN", "note": "- note", "passed": "  pass", "skipped": "- skip",
-                 "found": "x FAIL", "crashed": "* BUG "}  # fmt: skip
+                 "found": "x FAIL", "crashed": "* BUG ", "unsure": "? open"}  # fmt: skip
         return (signs if self.unicode else plain)[severity]
 
     def paint(self, text: str, style: str) -> str:
@@ -32,6 +32,7 @@ class Appearance:
             "bold": "1",
             "command": "36",
             "note": "34",
+            "unsure": "33",
         }
         return f"\x1b[{codes[style]}m{text}\x1b[0m" if self.color and style in codes else text
 

@@ -16,6 +16,7 @@ from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
 from doctor.report import Report
 from doctor.text import plain
+from doctor.words import UNEXPLAINED, UNEXPLAINED_TEXT
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2024; --faint: #5f6b76; --line: #d8dee4; --well: #f4f6f8;
@@ -93,6 +94,8 @@ def sign(report: Report) -> str:
         return f'<span class="sign {severity}">{SIGNS[severity]}</span>'
     if report.verdict == "unknown":
         return '<span class="sign warning">? not examined</span>'
+    if report.unexplained:
+        return f'<span class="sign warning">? {UNEXPLAINED[:1].lower()}{UNEXPLAINED[1:]}</span>'
     return f'<span class="sign good">{SIGNS[""]}</span>'
 
 
@@ -105,6 +108,9 @@ def _body(report: Report) -> Iterator[str]:
     first = report.diagnoses[0] if report.diagnoses else None
     yield f'<p class="faint">{text(report.kind)} {text(report.name)}</p>'
     yield f"<h1>{sign(report)}{text(first.title)}</h1>" if first else f"<h1>{sign(report)}</h1>"
+    if report.unexplained:
+        yield from (_evidence(one.name, one.line, one.text, one.says) for one in report.unexplained)
+        yield f"<p>{text(UNEXPLAINED_TEXT)}</p>"
     for number, item in enumerate(report.diagnoses):
         yield from _diagnosis(item, is_first=not number)
     if report.corrected:

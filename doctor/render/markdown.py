@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from doctor.diagnose import Diagnosis
+from doctor.finding import Evidence
 from doctor.report import Report
 from doctor.text import plain
+from doctor.words import UNEXPLAINED, UNEXPLAINED_TEXT
 
 
 def report_markdown(report: Report) -> str:
@@ -14,9 +16,11 @@ def report_markdown(report: Report) -> str:
     rows = [f"# {escaped(report.kind)} {escaped(report.name)}", ""]
     if report.verdict != "fault":
         rows += [
-            "Nothing known is wrong." if report.verdict == "none" else "Too little could be examined to tell.",
+            f"{_none(report)}.",
             "",
         ]
+    if report.unexplained:
+        rows += [*(_quoted(evidence) for evidence in report.unexplained), "", UNEXPLAINED_TEXT, ""]
     for item in report.diagnoses:
         rows += diagnosis_markdown(item)
     if report.corrected:
@@ -33,6 +37,17 @@ def report_markdown(report: Report) -> str:
     return "\n".join(rows)
 
 
+def _none(report: Report) -> str:
+    if report.verdict == "unknown":
+        return "Too little could be examined to tell"
+    return UNEXPLAINED if report.unexplained else "Nothing known is wrong"
+
+
+def _quoted(evidence: Evidence) -> str:
+    place = escaped(evidence.name) + (f" line {evidence.line}" if evidence.line else "")
+    return f"- {place}: {_code(evidence.text)}" + (f" ({escaped(evidence.says)})" if evidence.says else "")
+
+
 def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
     """One finding, as a support engineer pastes it."""
     yield f"## {escaped(item.title)}"
@@ -43,9 +58,7 @@ def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
     yield ""
     yield "Evidence:"
     yield ""
-    for evidence in item.finding.evidence:
-        place = escaped(evidence.name) + (f" line {evidence.line}" if evidence.line else "")
-        yield f"- {place}: {_code(evidence.text)}" + (f" ({escaped(evidence.says)})" if evidence.says else "")
+    yield from map(_quoted, item.finding.evidence)
     yield ""
     for fix in item.fixes:
         yield f"### Fix: {escaped(fix.title)} ({fix.where}, risk: {fix.risk})"

@@ -11,7 +11,7 @@ from doctor.render.appearance import Appearance
 from doctor.render.prose import wrapped
 from doctor.report import Corrected, Report
 from doctor.text import plain
-from doctor.words import SURE_WORDS, SUSPECT_WORDS
+from doctor.words import SURE_WORDS, SUSPECT_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
@@ -24,6 +24,7 @@ def report_text(report: Report, look: Appearance) -> str:
     if report.kind == "machine":
         blocks += notes
     blocks += ["\n".join(_diagnosis(item, report, look)) for item in report.diagnoses]
+    blocks += ["\n".join(_unexplained(report, look))] if report.unexplained else []
     blocks += ["\n".join(block) for block in (_aside(report), _checks(report, look), _unseen(report)) if block]
     if report.kind != "machine":
         blocks += notes
@@ -57,6 +58,8 @@ def _headline(report: Report, look: Appearance) -> str:
         return look.paint(f"{look.sign(first.severity)}  {plain(first.title)}", first.severity) + f"\n{subject}"
     if report.verdict == "unknown":
         return look.paint(f"{look.sign('warning')}  Too little could be examined to tell", "warning") + f"\n{subject}"
+    if report.unexplained:
+        return look.paint(f"{look.sign('unsure')}  {UNEXPLAINED}", "unsure") + f"\n{subject}"
     where = " with this machine" if report.kind == "machine" else ""
     return look.paint(f"{look.sign('passed')}  Nothing known is wrong{where}", "passed") + f"\n{subject}"
 
@@ -167,6 +170,17 @@ def _corrected(corrected: Corrected, look: Appearance) -> Iterator[str]:
         yield f"   (--verbose shows it {other[:1].lower()}{other[1:]})"
 
 
+def _unexplained(report: Report, look: Appearance) -> Iterator[str]:
+    yield "   What failed, in the programs' own words"
+    for evidence in report.unexplained:
+        yield from _evidence(evidence, look)
+    yield ""
+    yield from wrapped(UNEXPLAINED_TEXT, look.width, "   ")
+    yield "   To look further, where it failed:"
+    for step in UNEXPLAINED_STEPS:
+        yield from _command(step, look, "   ")
+
+
 def _aside(report: Report) -> list[str]:
     if not report.set_aside:
         return []
@@ -207,6 +221,8 @@ def _notes(report: Report) -> list[str]:
 
 def _last_line(report: Report, look: Appearance) -> str:
     """The conclusion again, where people read: at the bottom."""
+    if report.unexplained:
+        return "No known fault was found; what failed is not known here."
     if report.verdict != "fault":
         return {
             "none": "No known fault was found.",

@@ -46,23 +46,30 @@ class Answer:
 def answer(report: Report, fail_on: Severity | Literal["never"], piece: str = "") -> Answer:
     """The answer that a report gives."""
     first = report.first
+    evidence = first.finding.evidence if first else report.unexplained
     ticket = report.extra.get("ticket", {})
     state: State = "nothing" if report.examined else "unread"
     if first:
         state = "unsure" if first.finding.sure == "possible" else "fault"
-    reason = "; ".join(report.not_examined) if state == "unread" else "no known fault shows in it"
     return Answer(
         name=report.name,
         state=state,
         fault=first.finding.fault if first else "",
         cause=fill(first.entry.title, {}) if first else "",
         severity=first.severity if first else "",
-        title=first.title if first else reason,
+        title=first.title if first else _why_none(report),
         sure=first.finding.sure if first else "",
-        line=next((item.line for item in first.finding.evidence if item.line), None) if first else None,
+        line=next((item.line for item in evidence if item.line), None),
         fingerprint=ticket.get("fingerprint", ""),
         ask=tuple(ticket.get("missing_evidence", ())),
         also=tuple(item.finding.fault for item in report.diagnoses if item is not first),
         code=exit_code(report, fail_on),
         piece=piece,
     )
+
+
+def _why_none(report: Report) -> str:
+    if not report.examined:
+        return "; ".join(report.not_examined)
+    unknown = report.unexplained[0].text if report.unexplained else ""
+    return f"an error that no entry knows: {unknown}" if unknown else "no known fault shows in it"

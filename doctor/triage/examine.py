@@ -18,7 +18,7 @@ from doctor.bundles.ticket import Leaf, Ticket
 from doctor.check import Check
 from doctor.diagnose import diagnose
 from doctor.errors import UsageError
-from doctor.finding import Finding
+from doctor.finding import Evidence, Finding
 from doctor.fingerprint import fingerprint
 from doctor.knowledge import Base
 from doctor.logs import binary_kind, now
@@ -28,6 +28,7 @@ from doctor.report import Report
 from doctor.runline import correct
 from doctor.snapshot import LARGEST
 from doctor.triage.joined import joined
+from doctor.unexplained import SHOWN, failures
 from doctor.values import derive
 from doctor.version import __version__
 
@@ -56,6 +57,7 @@ class _Seen:
     name: str
     """Of the ticket."""
     found: list[Finding] = field(default_factory=list)
+    failures: list[Evidence] = field(default_factory=list)
     pasted: list[Pasted] = field(default_factory=list)
     snapshots: list[Report] = field(default_factory=list)
     not_examined: list[str] = field(default_factory=list)
@@ -174,6 +176,7 @@ def _scan(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen: _Se
         return
     scan = bench.patterns.scan(whole_lines(cast(BinaryIO, _Chained(data, rest))), name)
     seen.found += findings(scan, bench.base)
+    seen.failures += failures(scan.hits, name)
     seen.pasted += pasted(data, name)
     seen.texts += 1
 
@@ -211,6 +214,7 @@ def _judged(ticket: Ticket, bench: Bench, seen: _Seen) -> Report:
         tool_version=__version__,
         diagnoses=diagnoses.ranked,
         set_aside=diagnoses.set_aside,
+        failures=tuple(seen.failures[:SHOWN]),
         outcomes=facts.outcomes,
         notes=bench.base.errors,
         corrected=correct(diagnoses.ranked, facts.facts) if facts.facts else None,

@@ -15,7 +15,7 @@ from doctor.text import plain
 from doctor.tui.literal import clean, cut_middle, wrap, wrap_prose
 from doctor.tui.rows import Cards, Row
 from doctor.tui.signs import SIGNS
-from doctor.words import SURE_WORDS, SUSPECT_WORDS
+from doctor.words import SURE_WORDS, SUSPECT_WORDS, UNEXPLAINED
 
 if TYPE_CHECKING:
     from doctor.diagnose import Diagnosis, SetAside, Suspect
@@ -73,6 +73,14 @@ def labelled(label: str, text: str) -> Block:
 
 def gap() -> Block:
     return Block(lambda width: [()])
+
+
+def unexplained(report: Report) -> Iterator[Block]:
+    """What failed in words that no entry knows."""
+    yield title(f"{UNEXPLAINED}:")
+    for one in report.unexplained:
+        yield note(f"{one.name}, line {one.line}")
+        yield quote(one.text)
 
 
 def related(fault: str) -> Block:

@@ -20,13 +20,15 @@ from doctor.errors import UsageError
 from doctor.report import Report
 from doctor.text import size_words
 from doctor.tui.answer import AnswerScreen
-from doctor.tui.blocks import cards, command, note, prose
+from doctor.tui.blocks import cards, command, gap, note, prose, unexplained
 from doctor.tui.jobs import JobFailed, Post, now_and_then
 from doctor.tui.literal import LONGEST, clean, split_cells
 from doctor.tui.log_text import LogText
 from doctor.tui.messages import LogExplained, LogRead, Sought
+from doctor.tui.panes import WIDE
 from doctor.tui.rows import Row, Rows
 from doctor.tui.signs import SIGNS
+from doctor.words import UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 TYPING_SECONDS = 0.3
 FOLLOWING_SECONDS = 1.0
@@ -299,6 +301,7 @@ class LogScreen(AnswerScreen):
         """Matched lines, the gravest severity of each."""
         marks: dict[int, str] = {}
         if self.answer:
+            marks.update({one.line - 1: "unsure" for one in self.answer.unexplained if one.line})
             for aside in self.answer.set_aside:
                 marks.update({one.line - 1: "note" for one in aside.finding.evidence if one.line})
             for item in reversed(self.answer.diagnoses):
@@ -346,6 +349,7 @@ class LogScreen(AnswerScreen):
         if report and (report.diagnoses or report.set_aside):
             self.show_findings(report)
             return
+        fix.title = "Fix"
         fix.show(cards([note("The commands stand here.")]), cursor=0)
         if error:
             found.title = "Not a log"
@@ -353,6 +357,12 @@ class LogScreen(AnswerScreen):
         elif report is None:
             found.title = "Diagnosis"
             found.show(cards([note("It starts by itself, as you type or paste.")]), cursor=0)
+        elif report.unexplained:
+            found.title = "Nothing known found"
+            lines, more = list(unexplained(report)), [prose(UNEXPLAINED_TEXT), gap(), *map(command, UNEXPLAINED_STEPS)]
+            found.show(cards([*lines, gap(), *more] if self.app.size.width < WIDE else lines), cursor=0)
+            fix.title = "What it may be"
+            fix.show(cards(more), cursor=0)
         else:
             found.title = "Nothing found"
             says = f"None of the {self.app.entries} known faults shows in this text."

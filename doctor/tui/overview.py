@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from doctor.text import plain
 from doctor.tui.answer import AnswerScreen
-from doctor.tui.blocks import Block, cards, gap, labelled, note, prose, title
+from doctor.tui.blocks import Block, cards, gap, labelled, note, prose, title, unexplained
 from doctor.tui.jobs import JobFailed, Post, iterate
 from doctor.tui.literal import clean, cut, cut_middle
 from doctor.tui.machine import machine_of
@@ -377,6 +377,8 @@ class OverviewScreen(AnswerScreen):
         if crashed:
             yield note("Enter on its row in the list of checks copies what to report.")
             yield gap()
+        if report.unexplained:
+            yield from (*unexplained(report), gap())
         yield note(_counts(self._checks) + (". f shows them." if self._checks else "."))
         yield from _not_looked_at(report)
 

@@ -340,6 +340,7 @@ SCENES: tuple[Scene, ...] = (
     Scene("raw", doctor(), [*TO_FOUND, "enter", "v"], shows=["Raw reading", "NVRM version"]),
     Scene("log-empty", doctor(), ["2"], shows=["Paste a log here"]),
     Scene("log", doctor(), [paste], shows=["NCCL ran out of /dev/shm", "set aside"]),
+    Scene("log-unexplained", doctor(), [pasted("unknown.log")], shows=["something failed", "line 3", "No entry"]),
     Scene("image-empty", doctor(), ["3"], shows=["Which image?", "vllm/vllm-openai:v0.6.3"]),
     Scene("image-none", lambda: Recorded(told.mismatch), ["3", no_images], shows=["No image chosen"], sizes=["narrow"]),
     Scene("image-reading", doctor(hold_image=True), ["3", inspect_image], shows=["4.1 GB of 9.8 GB", "esc stops"]),

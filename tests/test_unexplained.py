@@ -1,0 +1,103 @@
+"""What a log calls an error and no entry knows: shown where there is no diagnosis, and never a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from doctor.knowledge import Base
+from doctor.logs import explain_text
+from doctor.match import Patterns
+from doctor.reply import draft
+from doctor.report import Report, exit_code
+from doctor.triage.answer import answer
+from doctor.unexplained import SHOWN
+
+Told = Callable[[str], Report]
+
+
+@pytest.fixture
+def told(base: Base, patterns: Patterns) -> Told:
+    return lambda text: explain_text(text, "a.log", base, patterns)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RuntimeError: plan creation failed: HIPFOO_WEIRD on gfx1100 device",
+        "ERROR 09-06 23:28:45 [core.py:714] app.errors.SolverError: diverged",
+        "  what(): invalid device pointer: 0x5400000",
+        "Fatal Python error: Aborted",
+        "Caught signal 11 (Segmentation fault: address not mapped to object at address 0x18)",
+        "Error: unable to start container: looking up supplemental groups",
+        "solver.cpp:79:16: error: 'decode' was not declared in this scope",
+        'time="2020-12-15T11:28:40Z" level=fatal msg="Error watching fields: the module is not loaded"',
+        '{"level": "error", "msg": "no route"}',
+        "F0301 18:29:35.160429 14841 Context.cpp:117] Check failed: isReadable(id)",
+        "FFmpeg exited with code 218",
+        "llama_init: failed to load model",
+        "[rserver] ERROR Attempt to run server as another user",
+    ],
+)
+def test_an_error_that_no_entry_knows_is_shown_and_is_no_finding(line: str, told: Told) -> None:
+    report = told(f"INFO starting on cuda:0\n{line}\n")
+    assert [(one.line, one.text.strip()) for one in report.unexplained] == [(2, line.strip())]
+    assert report.diagnoses == ()
+    assert report.verdict == "none"
+    assert exit_code(report, "warning") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INFO 0 errors, 0 warnings\nINFO finished, exit code 0\n",
+        "UserWarning: Failed to initialize NumPy: No module named 'numpy'\n",
+        "GPU models and configuration: Could not collect\n",
+        "NCCL INFO NET/Plugin: Could not find: libnccl-net.so. Using internal network plugin.\n",
+        'raise RuntimeError("plan creation failed")\n',
+        "def plan(x):\n    if x < 0:\n        raise ValueError('x')\n    return x\n# Error: what may come\n",
+    ],
+)
+def test_what_is_no_error_is_not_shown(text: str, told: Told) -> None:
+    assert told(text).unexplained == ()
+
+
+def test_where_a_fault_is_known_the_rest_is_its_noise(told: Told) -> None:
+    report = told("RuntimeError: something odd\nImportError: libcudart.so.12: cannot open shared object file\n")
+    assert report.first is not None
+    assert report.failures
+    assert report.unexplained == ()
+
+
+def test_what_stands_around_an_error_is_not_shown_for_it(told: Told) -> None:
+    log = (
+        'ERROR 09-06 [core.py:714]   File "worker.py", line 366, in execute\n'
+        "ERROR 09-06 [core.py:714]     output = self.run()\n"
+        "ERROR 09-06 [core.py:714]              ^^^^^^^^^^\n"
+        "ERROR 09-06 [core.py:714] During handling of the above exception, another exception occurred:\n"
+        "ERROR 09-06 [core.py:714] SolverError: diverged\n"
+    )
+    assert [one.line for one in told(log).unexplained] == [5]
+
+
+def test_few_lines_are_shown_each_once_and_tracebacks_before_loggers(told: Told) -> None:
+    lines = [f"ERROR request {n} was refused after {n * 3} ms" for n in range(40)]
+    lines += ["ERROR queue is full", "ERROR worker has gone", "SolverError: diverged at step 17"]
+    shown = told("\n".join(lines)).unexplained
+    assert len(shown) <= SHOWN
+    assert shown[0].line == 1
+    assert shown[-1].text == "SolverError: diverged at step 17"
+
+
+def test_the_desk_sees_the_error_and_the_reply_quotes_it(told: Told) -> None:
+    report = told("INFO start\nSolverError: diverged at step 17\n")
+    ticket = answer(report, "error")
+    assert (ticket.state, ticket.line) == ("nothing", 2)
+    assert ticket.title == "an error that no entry knows: SolverError: diverged at step 17"
+    assert "    SolverError: diverged at step 17   (line 2)\n" in draft(report)
+
+
+def test_marks_in_the_line_are_text(told: Told) -> None:
+    report = told("SolverError: [bold]\x1b[31mdiverged\x1b[0m <b>&amp;</b>\n")
+    assert [one.text for one in report.unexplained] == ["SolverError: [bold]diverged <b>&</b>"]
