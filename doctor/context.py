@@ -60,8 +60,8 @@ PLACES = {
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),
     r"\d\.fc[34]\d\.(?:x86_64|aarch64)": ("distro", "fedora"),
     r"\bhipError[A-Z]|\bHIP error|/opt/rocm|[+/]rocm\d|\bRCCL\b|/rccl/|librccl|\[amdgpu\]|amdgpu: ": ("vendor", "amd"),
-    r"\bamd\.com/gpu": ("vendor", "amd"),
-    r"\bnvidia\.com/(?:gpu|mig-)": ("vendor", "nvidia"),
+    r"\bamd\.com/gpu|https?://repo\.radeon\.com/": ("vendor", "amd"),
+    r"\bnvidia\.com/(?:gpu|mig-)|https?://developer\.download\.nvidia\.c": ("vendor", "nvidia"),
     r"NVRM: |NVIDIA-SMI|/dev/nvidia\d|libcuda\.so|libnvidia-|\bGeForce\b|\+cu1\d\d\b": ("vendor", "nvidia"),
     r"-packages/torch/|\btorch\.cuda\.\w|\bc10::|TORCH_USE_CUDA_DSA|\+cu1\d\d\b": ("framework", "torch"),
     r"RuntimeError: (?:CUDA error: |CUDA out of memory|cuDNN error: |NCCL error in: |No CUDA GPUs are available)": (
