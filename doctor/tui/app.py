@@ -24,6 +24,7 @@ from doctor.tui.messages import Ready
 from doctor.tui.paste import take_pastes_whole
 from doctor.tui.signs import AsciiFilter, wants_ascii
 from doctor.tui.status_line import SECTIONS
+from doctor.tui.turns import Turns
 
 if TYPE_CHECKING:
     import threading
@@ -85,6 +86,7 @@ class DoctorApp(App[int]):
         self._ascii = AsciiFilter() if (wants_ascii() if ascii_only is None else ascii_only) else None
         self._keys_file = keys
         self._told_where_copying_fails = False
+        self._turns = Turns(self)
         self.jobs = Jobs()
         self.recording = ""
         self.entries = 0
@@ -94,6 +96,14 @@ class DoctorApp(App[int]):
         """Only after `ready`."""
         assert self._doctor is not None
         return self._doctor
+
+    async def on_event(self, event: events.Event) -> None:
+        if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._turns.begin(event):
+            target = self.focused or self.screen
+            await super().on_event(event)
+            self._turns.follow(target)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = super().get_line_filters()

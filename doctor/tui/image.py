@@ -164,7 +164,7 @@ class ImageScreen(AnswerScreen, TabbedScreen):
         self._open.clear()
         self._draw()
         if self.is_current:
-            self.call_after_refresh(self.focus_first)
+            self.focus_first()
         gpus = tuple(self._gpus)
 
         def work(post: Post, stop: threading.Event) -> None:
@@ -203,11 +203,12 @@ class ImageScreen(AnswerScreen, TabbedScreen):
     def _inspected(self, message: ImageInspected) -> None:
         self._reading = False
         self._problem = message.error
-        if (message.report is None) != (self._image is None) and self.is_current:  # other panes than before
-            self.call_after_refresh(self.focus_first)
+        are_others = (message.report is None) != (self._image is None)
         self._contents, self.answer = message.contents, message.report
         self._image = message.report.extra.get("image") if message.report else None
         self._draw()
+        if are_others and self.is_current:  # other panes than before
+            self.focus_first()
 
     @on(JobFailed)
     def _job_failed(self, message: JobFailed) -> None:
@@ -427,7 +428,7 @@ class ImageScreen(AnswerScreen, TabbedScreen):
 
     def _to(self, pane: str, rows: str) -> None:
         self.show_pane(pane)
-        self.call_after_refresh(self.query_one(f"#{rows}", Rows).focus)
+        self.query_one(f"#{rows}", Rows).focus()
 
     # Narrow screens show one pane at a time
 
@@ -451,7 +452,7 @@ class ImageScreen(AnswerScreen, TabbedScreen):
         self.pane = name
         self._show_panes()
         if self.is_current:
-            self.call_after_refresh(self.focus_first)
+            self.focus_first()
 
     # Keys
 

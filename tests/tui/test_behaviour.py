@@ -14,12 +14,15 @@ import recorded as told
 import scenes
 from recorded import HERE, Recorded
 from scenes import TO_FOUND, paste, play, screen_text, settle
+from textual import events
+from textual.keys import key_to_character
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from doctor.live import CauseFound, ContainersListed
 from doctor.render.markdown import diagnosis_markdown, report_markdown
 from doctor.snapshot import load, save
+from doctor.tui import turns
 from doctor.tui.app import DoctorApp
 from doctor.tui.blocks import _wrapped_command
 from doctor.tui.rows import Rows
@@ -620,3 +623,94 @@ def test_a_command_with_a_word_that_is_too_long_is_shown_without_a_space_in_it()
         assert "".join("".join(_wrapped_command(line, width)).split()) == "".join(line.split())
         assert all(len(piece) <= width for piece in _wrapped_command(line, width))
         assert "proc ess" not in "\n".join(_wrapped_command(line, width))
+
+
+# Keys in one burst
+
+
+def burst(app: DoctorApp, *keys: str) -> None:
+    """As a terminal sends what was typed while the app was busy: all at once."""
+    for key in keys:
+        app.post_message(events.Key(key, key_to_character(key)))
+
+
+@pytest.mark.parametrize("steps", [("1",), ("3", scenes.inspect_image), ("4",), ("5",)], ids=["1", "3", "4", "5"])
+async def test_words_after_the_slash_are_no_actions(steps: tuple[scenes.Step, ...]) -> None:
+    """`q`, `e` and `y` would each do something in the pane that the slash left."""
+    async with running(scenes.doctor()(), *steps) as (app, pilot):
+        burst(app, "slash", "e", "q", "y", "o", "K")
+        await settle(app, pilot)
+        assert isinstance(app.focused, Input)
+        assert app.focused.value == "eqyoK"
+        assert (notices(app), app.clipboard) == ("", "")
+
+
+@pytest.mark.parametrize(("keys", "pane"), [(("tab",), "found"), (("tab", "tab"), "fix"), (("shift+tab",), "fix")])
+async def test_a_key_right_after_tab_is_for_the_next_pane(keys: tuple[str, ...], pane: str) -> None:
+    """On a narrow screen the panes stand behind each other, and the one that was left must not move."""
+    async with running(Recorded(told.mismatch), "1", size=(80, 24)) as (app, pilot):
+        first = app.focused
+        assert isinstance(first, Rows)
+        before = first.cursor
+        burst(app, *keys, "G")
+        await settle(app, pilot)
+        assert app.focused is not first
+        assert isinstance(app.focused, Rows)
+        assert first.cursor == before
+
+
+async def test_keys_go_through_the_sections_as_typed() -> None:
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        burst(app, "5", "slash", "s", "h", "m", "enter")
+        await settle(app, pilot)
+        assert app.current_mode == "knowledge"
+        assert app.screen.query_one("#search", Input).value == "shm"
+        assert app.focused is app.screen.query_one("#entries", Rows)
+        burst(app, "enter", "escape", "3", "1", "question_mark", "escape", "4")
+        await settle(app, pilot)
+        assert app.current_mode == "triage"
+        assert len(app.screen_stack) == 1
+
+
+async def test_what_is_chosen_in_a_dialog_does_not_go_on_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        burst(app, "e", "down", "enter", "5")
+        await settle(app, pilot)
+        assert app.current_mode == "knowledge"
+    assert [one.suffix for one in tmp_path.iterdir()] == [".sarif"], "the form below Markdown"
+
+
+async def test_a_paste_goes_where_the_key_before_it_led() -> None:
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        burst(app, "5", "slash")
+        app.post_message(events.Paste("error 803"))
+        burst(app, "enter")
+        await settle(app, pilot)
+        assert app.screen.query_one("#search", Input).value == "error 803"
+        assert app.current_mode == "knowledge"
+
+
+async def test_a_key_that_is_never_done_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "LATE", 0.05)
+    async with running(Recorded(told.mismatch)) as (app, pilot):
+        monkeypatch.setattr(turns.Turns, "follow", lambda self, target: None)
+        burst(app, "5", "down", "down")
+        rows = None
+        while not isinstance(rows, Rows) or rows.cursor < 2:
+            await pilot.pause(0.02)
+            rows = app.focused
+        assert app.current_mode == "knowledge"
+
+
+async def test_long_typing_is_not_slow() -> None:
+    """A terminal without bracketed paste gives a paste key by key; each must not wait for a frame."""
+    async with running(Recorded(told.mismatch), "5", "slash") as (app, pilot):
+        burst(app, *("abcdefghij" * 100))
+        await settle(app, pilot)
+        field = app.screen.query_one("#search", Input)
+        while len(field.value) < 1000:
+            await pilot.pause(0.05)
+        assert field.value == "abcdefghij" * 100
