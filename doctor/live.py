@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from doctor import engine
 from doctor.check import Check, discover
+from doctor.codes import meaning
 from doctor.engine import CheckFinished, Event, ReportReady
 from doctor.errors import UsageError
 from doctor.finding import Severity
@@ -30,7 +31,7 @@ from doctor.logs import explain_stream
 from doctor.match import Patterns, patterns_of
 from doctor.redact import Redactor
 from doctor.report import Report
-from doctor.search import search
+from doctor.search import codes, search
 from doctor.snapshot import Snapshot, Target, without_identities
 from doctor.text import reason_of
 
@@ -154,6 +155,10 @@ class Doctor:
         """Entries for words, an error code or a pasted line, the best first."""
         with self._patterns() as patterns:
             return search(text, self.base, patterns)
+
+    def meanings(self, text: str) -> list[str]:
+        """What the error codes in a text mean that no entry is about."""
+        return [meaning(row) for row in codes(text, self.base)]
 
     def shareable(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot as it may leave the machine."""

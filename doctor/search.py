@@ -6,11 +6,15 @@ import io
 import re
 from collections.abc import Iterable
 
+from doctor.codes import named
+from doctor.data import ErrorCode, error_codes
 from doctor.knowledge import Base, Entry
 from doctor.match import Patterns, findings, whole_lines
 
-NUMBER = re.compile(r"(?i)\b(xid|error|code|status|err|cuda|hip|nvml|hsa|nccl|cudnn|cublas)?\s*[#:=(]?\s*(\d{1,4})\b")
-
+NUMBER = re.compile(
+    r"(?i)\b(?:(?P<group>xid|cuda|hip|nvml|hsa|nccl|cudnn|cublas|rocblas|miopen)\b)?\s*(?:error|code|status|err)?"
+    r"\s*[#:=(]?\s*(?<![\d.])(?P<number>\d{1,4})\b(?!\.\d)"
+)
 SONAME = re.compile(r"\blib[\w+.-]+?\.so(?:\.\d+)*\b")
 SHORT = 3
 """Letters up to which a word is looked for as a whole: "mig" is no part of "might"."""
@@ -24,7 +28,7 @@ def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
         scores |= {finding.fault: scores.get(finding.fault, 0) + 100 for finding in findings(scan, base)}
     for identity, score in _by_code(SONAME.sub("", text), base):
         scores[identity] = max(scores.get(identity, 0), score)
-    words = [word for word in re.findall(r"[\w.+-]+", text.lower()) if len(word) > 1]
+    words = [word for word in re.findall(r"[\w.+-]+", _without_codes(text, base).lower()) if len(word) > 1]
     for entry in base.entries.values():
         score = _by_words(words, entry)
         if score:
@@ -34,9 +38,38 @@ def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
     return [base.entries[identity] for identity in ranked]
 
 
+def codes(text: str, base: Base) -> tuple[ErrorCode, ...]:
+    """The error codes in a text that no entry is about: their meaning is all that is known."""
+    told = {code for entry in base.entries.values() for code in entry.codes}
+    numbered = (
+        row
+        for group, number in _numbers(text)
+        for row in error_codes()
+        if group and str(row.code) == number and _fits(group, row.group.lower())
+    )
+    rows = dict.fromkeys((*named(text), *numbered))
+    return tuple(row for row in rows if f"{row.group}:{row.code}" not in told)
+
+
+def _without_codes(text: str, base: Base) -> str:
+    """The text without the codes that no entry is about: an entry that merely quotes one is no answer.
+
+    Any Xid is a matter of the entries that tell what an Xid is.
+    """
+    rows = [row for row in codes(text, base) if row.group != "xid"]
+    for row in rows:
+        text = text.replace(row.name, " ") if row.name else text
+    return NUMBER.sub(lambda found: " " if found["group"] else found[0], text) if rows else text
+
+
+def _numbers(text: str) -> list[tuple[str, str]]:
+    """The numbers in a text, each with the word that says whose error it is, or an empty one."""
+    return [((found["group"] or "").lower(), found["number"]) for found in NUMBER.finditer(text)]
+
+
 def _by_code(text: str, base: Base) -> Iterable[tuple[str, float]]:
     """Entries that name an error code: by number ("error 803", "Xid 79") or by name (cudaErrorNoDevice)."""
-    wanted = [((found.group(1) or "").lower(), found.group(2)) for found in NUMBER.finditer(text)]
+    wanted = _numbers(text)
     names = set(re.findall(r"\b[A-Za-z][A-Za-z_]*[A-Z_][A-Za-z0-9_]+\b", text))
     for entry in base.entries.values():
         for code in entry.codes:
@@ -49,15 +82,13 @@ def _by_code(text: str, base: Base) -> Iterable[tuple[str, float]]:
 
 
 def _fits(word: str, group: str) -> bool:
-    """Whether a word before a number may mean the group: "Xid 79" is no CUDA error; "error 79" may be one."""
-    if word in ("", "error", "code", "status", "err"):
-        return group != "xid" or word == ""
+    """Whether a word before a number may mean the group: "Xid 79" is no CUDA error."""
+    if not word:
+        return True
     return word in group or (word == "cuda" and group == "curesult")
 
 
 def _names(group: str, number: str) -> Iterable[str]:
-    from doctor.data import error_codes
-
     return (row.name for row in error_codes() if row.group == group and str(row.code) == number)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from doctor.codes import NAME, XID, meaning, named
 from doctor.finding import Evidence
 
 if TYPE_CHECKING:
@@ -45,4 +46,9 @@ def failures(hits: Mapping[str, Sequence[Hit]], name: str) -> tuple[Evidence, ..
             if not FRAME.search(hit.whole) and len(chosen) < SHOWN:
                 chosen.setdefault(re.sub(r"[\d\W]+", " ", hit.text), hit)
     ordered = sorted(chosen.values(), key=lambda hit: hit.line)
-    return tuple(Evidence("log", name, hit.text, hit.line) for hit in ordered)
+    return tuple(Evidence("log", name, hit.text, hit.line, _says(hit.text)) for hit in ordered)
+
+
+def _says(text: str) -> str:
+    """What the vendors' tables say of an error code in the line."""
+    return "; ".join(map(meaning, named(text))) if NAME.search(text) or XID.search(text) else ""

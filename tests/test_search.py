@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from doctor.codes import meaning
 from doctor.knowledge import shipped
 from doctor.match import patterns_of
-from doctor.search import search
+from doctor.search import codes, search
 
 PATTERNS = patterns_of(shipped())
 
@@ -63,3 +64,22 @@ def test_what_is_asked_for_most_comes_first(text: str, first: str) -> None:
 @pytest.mark.parametrize("text", ["gibberish nobody wrote", "", "   "])
 def test_nothing_known(text: str) -> None:
     assert search(text, shipped(), PATTERNS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "meanings", "first"),
+    [
+        ("hipErrorInvalidValue", ["hipErrorInvalidValue is HIP error 1: invalid argument"], None),
+        ("cudaErrorInvalidValue", ["cudaErrorInvalidValue is CUDA error 1: invalid argument"], None),
+        ("hip error 1", ["hipErrorInvalidValue is HIP error 1: invalid argument"], None),
+        ("CUDNN_STATUS_NOT_A_CODE", [], None),
+        ("Xid 79", [], "nvidia-gpu-fell-off-bus"),
+        ("cuda error 803", [], "cuda-compat-library-conflict"),
+        ("cuda 12.4 driver 550.54", [], None),
+    ],
+)
+def test_a_code_that_no_entry_is_about_has_its_meaning(text: str, meanings: list[str], first: str | None) -> None:
+    """And no entry that merely quotes it stands for it."""
+    assert [meaning(row) for row in codes(text, shipped())] == meanings
+    found = search(text, shipped(), PATTERNS)
+    assert (found[0].id if found else None) == first

@@ -101,3 +101,8 @@ def test_the_desk_sees_the_error_and_the_reply_quotes_it(told: Told) -> None:
 def test_marks_in_the_line_are_text(told: Told) -> None:
     report = told("SolverError: [bold]\x1b[31mdiverged\x1b[0m <b>&amp;</b>\n")
     assert [one.text for one in report.unexplained] == ["SolverError: [bold]diverged <b>&</b>"]
+
+
+def test_an_error_code_is_told_by_the_vendor_s_own_table(told: Told) -> None:
+    report = told("RuntimeError: HIP error: hipErrorInvalidValue in launch\nRuntimeError: odd\n")
+    assert [one.says for one in report.unexplained] == ["hipErrorInvalidValue is HIP error 1: invalid argument", ""]

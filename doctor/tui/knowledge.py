@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from doctor.knowledge import Entry, fill
-from doctor.tui.blocks import cards, entry_blocks, note, prose
+from doctor.tui.blocks import cards, entry_blocks, gap, note, prose
 from doctor.tui.jobs import Post
 from doctor.tui.literal import clean, cut
 from doctor.tui.messages import EntriesFound
@@ -64,6 +64,7 @@ class KnowledgeScreen(SectionScreen):
         self._history: list[str] = []
         self._examples = False
         self._typing: Timer | None = None
+        self._meanings: tuple[str, ...] = ()
 
     def body(self) -> Iterable[Widget]:
         yield SearchInput(id="search", placeholder="a word, an id, an error code, or a pasted error line")
@@ -115,9 +116,9 @@ class KnowledgeScreen(SectionScreen):
             pane = self.query_one("#entry", Rows)
             self._shown = None
             pane.title = "Entry"
-            pane.show(
-                cards([prose("Nothing known matches. Fewer words find more; a whole error line finds its entry.")])
-            )
+            hint = "Nothing known matches. Fewer words find more; a whole error line finds its entry."
+            told = [prose(f"{clean(one)}.") for one in self._meanings]
+            pane.show(cards([*told, gap(), note("No entry is about it.")] if told else [prose(hint)]))
 
     def _show_entry(self, entry: Entry) -> None:
         pane = self.query_one("#entry", Rows)
@@ -166,12 +167,14 @@ class KnowledgeScreen(SectionScreen):
             return
 
         def work(post: Post, stop: threading.Event) -> None:
-            post(EntriesFound(text, tuple(self.app.doctor.search(text))))
+            doctor = self.app.doctor
+            post(EntriesFound(text, tuple(doctor.search(text)), tuple(doctor.meanings(text))))
 
         self.app.jobs.start("search", self, work)
 
     @on(EntriesFound)
     def _found(self, message: EntriesFound) -> None:
+        self._meanings = message.meanings
         self._list(
             [EntryRow(one.area, one) for one in message.entries], f"{len(message.entries)} of {self.app.entries}"
         )

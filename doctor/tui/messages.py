@@ -75,6 +75,8 @@ class EntriesFound(Message):
 
     text: str
     entries: tuple[Entry, ...]
+    meanings: tuple[str, ...] = ()
+    """Of the error codes that no entry is about."""
 
 
 @dataclass

@@ -18,12 +18,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from doctor.codes import meaning
 from doctor.errors import UsageError
 from doctor.knowledge import ID, Base, Entry, EntryError, fill, lacking, load
 from doctor.logs import run_examples
 from doctor.match import check_patterns, patterns_of
 from doctor.output import writing
-from doctor.search import search
+from doctor.search import codes, search
 from doctor.verbs import options as shared
 
 SCAFFOLD = """\
@@ -89,7 +90,7 @@ def _list(options: argparse.Namespace) -> int:
     return _entries(list(base.entries.values()), options)
 
 
-def _entries(entries: Sequence[Entry], options: argparse.Namespace) -> int:
+def _entries(entries: Sequence[Entry], options: argparse.Namespace, meanings: Sequence[str] = ()) -> int:
     if options.format == "json":
         content = [
             {
@@ -103,7 +104,9 @@ def _entries(entries: Sequence[Entry], options: argparse.Namespace) -> int:
         ]
         shared.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", options)
     else:
-        shared.write("".join(f"{one.id:<38} {fill(one.title, {})}\n" for one in entries), options)
+        rows = [f"{row}; no entry is about it" for row in meanings]
+        rows += [f"{one.id:<38} {fill(one.title, {})}" for one in entries]
+        shared.write("".join(f"{row}\n" for row in rows), options)
     return 0
 
 
@@ -131,11 +134,12 @@ def _search(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
     if not options.words:
         raise UsageError("knowledge search takes words, an error code or a pasted line")
-    found = search(" ".join(options.words), base, patterns)
-    if not found:
+    text = " ".join(options.words)
+    found, meanings = search(text, base, patterns), [meaning(row) for row in codes(text, base)]
+    if not found and not meanings:
         shared.write("", options)
-        raise UsageError(f"nothing known matches {' '.join(options.words)!r}")
-    return _entries(found, options)
+        raise UsageError(f"nothing known matches {text!r}")
+    return _entries(found, options, meanings)
 
 
 def _test(options: argparse.Namespace) -> int:
