@@ -233,6 +233,7 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
         "symbol": "symbol_of",
         "framework": "framework",
         "said": "said",
+        "system": "system",
     }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
     return {**circumstances, **{name: value for name, value in own.items() if value}}
@@ -241,7 +242,8 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
 def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
     values = finding.values
     told = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
-    seems = {"system": "linux", "board": "none", **told}  # what is common, where no sign tells otherwise
+    # what is common, where no sign tells otherwise
+    seems = {"system": values.get("system", "linux"), "board": "none", **told}
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]

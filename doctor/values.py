@@ -21,6 +21,8 @@ def derive(finding: Finding) -> Finding:
     library = file_of(finding.values.get("library", ""))
     if library:
         values.update(of_library(library, _cuda_major(finding.values)))
+        if library.lower().endswith(".dll"):
+            values["system"] = "windows"
         every = [file_of(name) for name in finding.values.get("libraries", library).split()]
         values.update(of_libraries(every, _cuda_major(finding.values)))
     if path := finding.values.get("path"):
