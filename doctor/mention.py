@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
+# A comment of C; rocSPARSE prints its trace so, its name first and then the columns of an object.
+COMMENT = r"//(?:$|[^ ]| [^ r]| r[^o]| {2,19}\S)"
 # Lines that are source code or advice in themselves.
 MENTION = (
     r"^\s*(?:[+-]\s+|(?:│\s*)?\d{1,5}\s+(?:│\s*)*)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
     r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,}\((?:[^)]|\)+(?:[^ )]| [^fr]|$))*$"
-    r"|(?://|/\*|<!--)"
+    rf"|(?:{COMMENT}|/\*|<!--)"
     r"|#\s*(?:[A-Z][a-z]+ )?(?:if|when|fix|todo|note|this|the|see|error|for|to|with|example|disable|enable|tool)\b"
     r"|if .*:$|if \(.*[{)]$|if (?:!|\[)"
     r"|(?:if|elif|else|for|while|def|class|with)\b.*:\s+#)"
@@ -95,7 +97,7 @@ CODE = (
     r"[;{}]\s*(?://.*)?$|(?:&&|\|\|)$"
     # the lines of a block comment are indented by one, a list's are not
     r"|^\s+\*\s+(?:[^\sA-Z]|[A-Z]\S*(?: \S|\s*$))"
-    r"|^\s*(?://|/\*|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
+    rf"|^\s*(?:{COMMENT}|/\*|\*/|#include|#define|#if|#endif|#\s*\[|func |def |class |return\b|if \(|if .*:$|for \("
     r"|for .*:$|elif |else:|case |default:|import |await |from \S+ import|package |var |const |static |struct |enum "
     r"|switch|try:|except|with .*:$|elseif |end$|function |local |fi$|done$"
     r"|@\w+|self\.|assert |raise |\"\"\"|'''|[)\]}],?$)"

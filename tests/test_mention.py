@@ -54,6 +54,7 @@ def test_mentions(line: str) -> None:
     [
         "  what():  /ort/cuda_call.cc:121 CUDNN failure 1: CUDNN_STATUS_NOT_INITIALIZED ; expr=cudnnCreate(&handle_); ",
         "RuntimeError: HIP error: invalid device function",
+        '//                            "status"  : "rocsparse_status_memory_error",',
         "Unable to open /dev/kfd read-write: Permission denied",
         "this patched build says: CUDA error: out of memory",
         "docker: Error response from daemon: unknown or invalid runtime name: amd",
