@@ -15,12 +15,16 @@ from doctor.diagnose import Diagnosis
 from doctor.facts import ContainerFacts, Facts, ImageFacts
 from doctor.facts.engine import DeviceRequest
 from doctor.report import Corrected
-from doctor.runforms import KFD_GROUP, RunLine, as_compose, as_run
+from doctor.runforms import KFD_GROUP, RunLine, as_compose, as_run, compose_lacks
 
 NVIDIA_ENVIRONMENT = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA")
 DEFAULT_SHM = 64 << 20
 PODMAN_SHM = 64_000 << 10
+MANY_NETWORKS = 25
+"""Docker's major version from which `docker run` attaches to several networks at once (API 1.44)."""
+SAFE_NAME = re.compile(r"[A-Za-z0-9._/-]+")
 PODMAN_SETS = (
+    ("--memory-swappiness", "0"),
     ("--pids-limit", "2048"),
     ("--stop-timeout", "10"),
     ("--stop-signal", "SIGTERM"),
@@ -64,6 +68,7 @@ def of_container(container: ContainerFacts, image: ImageFacts | None, engine: st
         user=container.user if container.user != (image.user if image else "") else "",
         working_dir=container.working_dir if container.working_dir != (image.working_dir if image else "") else "",
         network=container.network if container.network not in ("", "default", "bridge") else "",
+        networks=container.networks,
         ipc=container.ipc if container.ipc not in ("", "private", "shareable") else "",
         pid=container.pid,
         shm_size=container.shm_size if container.shm_size != DEFAULT_SHM else 0,
@@ -155,13 +160,36 @@ def correct(diagnoses: Sequence[Diagnosis], facts: Facts) -> Corrected | None:
         line = changed
     if not words:
         return None
-    unread = tuple(name for name, value in line.environment.items() if value is None)
-    left_out = facts.container.unread
     first = () if line.service else tuple(_making_room(facts.container, line.engine))
+    kept = facts.container if first and not facts.container.auto_remove else None
+    line, left_out = _networks(line, facts)
+    if kept:
+        safe = tuple(one for one in facts.container.named if SAFE_NAME.fullmatch(one[1]))
+        line = replace(line, named=tuple((option, name, f"{kept.name}-old") for option, name in safe))
+    left_out = (*facts.container.unread, *_names_left(facts.container, line), *left_out)
+    unread = tuple(name for name, value in line.environment.items() if value is None)
     return Corrected(
         as_run(line), as_compose(line), tuple(words), unread, line.service, first, left_out,
-        tuple(_remarks(unread, left_out, facts.container if first else None, line.engine)),
+        tuple(_remarks(line, left_out, unread, kept)),
     )  # fmt: skip
+
+
+def _networks(line: RunLine, facts: Facts) -> tuple[RunLine, tuple[str, ...]]:
+    """With those networks alone that this engine's `run` can attach to, and what is then left out."""
+    version = re.match(r"\d+", facts.engine.version) if facts.engine else None
+    if line.engine != "docker" or not version or int(version[0]) >= MANY_NETWORKS or len(line.networks) < 2:
+        return line, ()
+    rest = [f"the network {one.network} (`docker network connect`)" for one in line.networks[1:]]
+    return replace(line, networks=line.networks[:1]), tuple(rest)
+
+
+def _names_left(container: ContainerFacts, line: RunLine) -> Iterator[str]:
+    """Labels and annotations whose values the line does not take from the old container."""
+    taken = {(option, name) for option, name, _ in line.named}
+    for kind in ("label", "annotation"):
+        names = [name for option, name in container.named if option == f"--{kind}" and (option, name) not in taken]
+        if names:
+            yield f"the {kind}{'s' if names[1:] else ''} {', '.join(names)}"
 
 
 def _making_room(container: ContainerFacts, engine: str) -> Iterator[str]:
@@ -174,15 +202,22 @@ def _making_room(container: ContainerFacts, engine: str) -> Iterator[str]:
         yield f"{engine} rename {name} {name}-old"
 
 
-def _remarks(unread: Sequence[str], left_out: Sequence[str], kept: ContainerFacts | None, engine: str) -> Iterator[str]:
+def _remarks(
+    line: RunLine, left_out: Sequence[str], unread: Sequence[str], kept: ContainerFacts | None
+) -> Iterator[str]:
     if unread:
         names = ", ".join(unread[:6]) + (" …" if unread[6:] else "")
         yield f"The value of {names} was not read: set it in the shell that runs this."
     if left_out:
         yield f"Not carried over, since not read: {'; '.join(left_out)}."
-    if kept and not kept.auto_remove:
+    if line.named and kept:
+        names = ", ".join(name for _, name, _ in line.named)
+        yield f"The line reads {names} from {kept.name}-old when it runs; the compose form lacks that."
+    if lacking := compose_lacks(line):
+        yield f"Compose has no key for {', '.join(lacking)}."
+    if kept:
         name = shlex.quote(kept.name)
-        yield f"The old container keeps its files and log as {name}-old; when all is well: {engine} rm {name}-old"
+        yield f"The old container keeps its files and log as {name}-old; when all is well: {line.engine} rm {name}-old"
 
 
 def request_nvidia(line: RunLine, facts: Facts) -> RunLine:

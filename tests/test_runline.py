@@ -318,11 +318,11 @@ def test_compose_puts_its_own_container_aside() -> None:
 def test_what_was_not_read_is_named_in_every_form() -> None:
     facts = machine(
         {"Memory": 1 << 30, "LogConfig": {"Type": "splunk", "Config": {}, "Others": ["splunk-token"]}},
-        {"Env": ["PATH=/usr/bin", "HF_TOKEN"], "LabelNames": ["team", "vendor"]},
+        {"Env": ["PATH=/usr/bin", "HF_TOKEN"], "LabelNames": ["team", "vendor", "a b"]},
         image={"LabelNames": ["vendor"]},
     )
     made = corrected_of(facts)
-    assert made.left_out == ("the label team", "the log option splunk-token")
+    assert made.left_out == ("the log option splunk-token", "the label a b")
     report = Report("container", "trainer", "2026-11-24T12:00:00Z", "0.1.0", corrected=made)
     report = replace(report, diagnoses=diagnose([OUT_OF_MEMORY], shipped()).ranked)
     item = report.diagnoses[0]
@@ -336,7 +336,8 @@ def test_what_was_not_read_is_named_in_every_form() -> None:
         told = form.replace("\\", "")
         for said in (
             "HF_TOKEN was not read",
-            "the label team; the log option splunk-token",
+            "the log option splunk-token; the label a b",
+            "reads team from trainer-old",
             "docker rename trainer trainer-old",
         ):
             assert said in told
@@ -413,3 +414,138 @@ def test_cdi_devices_of_podman(typed: list[str], names: tuple[str, ...]) -> None
     container = parse(snapshot).container
     assert container
     assert tuple(name for one in container.requests for name in one.ids) == names
+
+
+RARE = {
+    "BlkioWeight": 300, "BlkioWeightDevice": [{"Path": "/dev/sda", "Weight": 200}],
+    "BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1048576}], "BlkioDeviceWriteIOps": [{"Path": "/dev/sda", "Rate": 9}],
+    "CpuPeriod": 50000, "CpuQuota": 20000, "MemorySwappiness": 0, "StorageOpt": {"size": "10G"}, "VolumeDriver": "local",
+    "MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "host", "SecurityOpt": ['seccomp={"defaultAction":"x"}'],
+    "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}], "81/udp": [{"HostIp": "::1", "HostPort": "81"}]},
+    "AnnotationNames": ["org.example/note"], "Memory": 1 << 30, "NetworkMode": "lan",
+    "Mounts": [
+        {"Type": "bind", "Source": "/d", "Target": "/d", "BindOptions": {"Propagation": "rshared", "NonRecursive": True}},
+        {"Type": "tmpfs", "Target": "/u", "TmpfsOptions": {"Mode": 448, "SizeBytes": 4096}},
+        {"Type": "volume", "Source": "v", "Target": "/w", "VolumeOptions": {"NoCopy": True, "Subpath": "a"}},
+    ],
+}  # fmt: skip
+RARE_CONFIG = {
+    "Domainname": "example.org", "MacAddress": "92:d0:c6:0a:29:33", "LabelNames": ["team"],
+    "ExposedPorts": {key: {} for key in ("80/tcp", "81/udp", "9000/tcp", "9100/udp", "9101/udp", "7/tcp")},
+}  # fmt: skip
+LAN = {
+    "IPAMConfig": {"IPv4Address": "10.0.0.9", "IPv6Address": "fd97::9", "LinkLocalIPs": ["169.254.1.2"]},
+    "Aliases": ["web", "111111111111"], "DriverOpts": None, "MacAddress": "",
+}  # fmt: skip
+
+
+def networked(
+    networks: dict, host: dict | None = None, version: str = "27.1", config: dict | None = None, runs: bool = False,
+) -> Corrected:  # fmt: skip
+    snapshot = {
+        "docker:container": Reading("docker:container", "ok", json.dumps({
+            "Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "Mounts": [], "Networks": networks,
+            "State": {"Status": "running" if runs else "exited", "Running": runs, "ExitCode": 137, "OOMKilled": True},
+            "HostConfig": {"Runtime": "runc", "ShmSize": 64 << 20, "IpcMode": "private", **RARE, **(host or {})},
+            "Config": {"Image": "trainer:2.3", "Cmd": ["x"], **(RARE_CONFIG if config is None else config)},
+        })),
+        "docker:image": Reading("docker:image", "ok", json.dumps({"Id": "sha256:2", "Config": {"ExposedPorts": {"7/tcp": {}}}})),
+        "docker:info": Reading("docker:info", "ok", json.dumps({"Runtimes": {}, "CgroupVersion": "2"})),
+        "docker:version": Reading("docker:version", "ok", json.dumps({"Version": version})),
+    }  # fmt: skip
+    facts = parse(Snapshot("2026-11-24T12:00:00Z", "0.1.0", Target("trainer"), snapshot))
+    return corrected_of(facts)
+
+
+def test_rare_options_are_there_again() -> None:
+    made = networked({"lan": LAN})
+    said = words(made.run)
+    for option in (
+        "--blkio-weight=300", "--blkio-weight-device=/dev/sda:200", "--device-read-bps=/dev/sda:1048576",
+        "--device-write-iops=/dev/sda:9", "--cpu-period=50000", "--cpu-quota=20000", "--memory-swappiness=0",
+        "--storage-opt=size=10G", "--volume-driver=local", "--security-opt=systempaths=unconfined", "--cgroupns=host",
+        "--domainname=example.org", "--expose=9000", "--expose=9100-9101/udp", "--network=lan", "--ip=10.0.0.9",
+        "--ip6=fd97::9", "--link-local-ip=169.254.1.2", "--mac-address=92:d0:c6:0a:29:33", "--network-alias=web",
+        "--mount=type=bind,source=/d,target=/d,bind-recursive=disabled,bind-propagation=rshared",
+        "--mount=type=tmpfs,target=/u,tmpfs-size=4096,tmpfs-mode=700",
+        "--mount=type=volume,source=v,target=/w,volume-nocopy,volume-subpath=a",
+    ):  # fmt: skip
+        assert option in said, option
+    assert [said[n + 1] for n, word in enumerate(said) if word == "-p"] == ["127.0.0.1::80", "[::1]:81:81/udp"]
+    for absent in ("seccomp", "111111111111", "--expose=80", "--expose=7"):
+        assert absent not in made.run
+    label = """--label="team=$(docker inspect -f '{{index .Config.Labels "team"}}' trainer-old)\""""
+    note = """--annotation="org.example/note=$(docker inspect -f '{{index .HostConfig.Annotations "org.example/note"}}' trainer-old)\""""
+    assert label in made.run
+    assert note in made.run
+    assert made.left_out == ("the seccomp profile, of whose file the engine keeps no name",)
+    assert "Compose has no key for --volume-driver." in made.remarks
+
+
+def test_rare_options_in_compose() -> None:
+    made = networked({"lan": LAN})
+    service = yaml.loads(made.compose)["services"]["trainer"]
+    assert service["blkio_config"] == {
+        "weight": 300, "weight_device": [{"path": "/dev/sda", "weight": 200}],
+        "device_read_bps": [{"path": "/dev/sda", "rate": 1048576}], "device_write_iops": [{"path": "/dev/sda", "rate": 9}],
+    }  # fmt: skip
+    assert service["networks"] == {"lan": {
+        "ipv4_address": "10.0.0.9", "ipv6_address": "fd97::9", "link_local_ips": ["169.254.1.2"], "aliases": ["web"],
+        "mac_address": "92:d0:c6:0a:29:33",
+    }}  # fmt: skip
+    assert {key: service[key] for key in ("cgroup", "domainname", "expose", "storage_opt", "mem_swappiness")} == {
+        "cgroup": "host", "domainname": "example.org", "expose": ["9000", "9100-9101/udp"], "storage_opt": {"size": "10G"},
+        "mem_swappiness": "0",
+    }  # fmt: skip
+    assert service["volumes"] == [
+        {"type": "bind", "source": "/d", "target": "/d", "bind": {"propagation": "rshared", "recursive": "disabled"}},
+        {"type": "tmpfs", "target": "/u", "tmpfs": {"mode": 448, "size": 4096}},
+        {"type": "volume", "source": "v", "target": "/w", "volume": {"nocopy": True, "subpath": "a"}},
+    ]
+    assert yaml.loads(made.compose)["volumes"] == {"v": {"external": True}}
+
+
+TWO = {"lan": {"Aliases": ["web"]}, "lan2": {"GwPriority": 5, "DriverOpts": {"a.b": "c"}}}
+
+
+def test_several_networks_need_a_newer_engine() -> None:
+    new = networked(TWO, config={})
+    assert "--network=name=lan,alias=web" in words(new.run)
+    assert "--network=name=lan2,driver-opt=a.b=c,gw-priority=5" in words(new.run)
+    networks = yaml.loads(new.compose)["services"]["trainer"]["networks"]
+    assert networks == {"lan": {"aliases": ["web"]}, "lan2": {"gw_priority": 5, "driver_opts": {"a.b": "c"}}}
+    old = networked(TWO, config={}, version="20.10.24+dfsg1")
+    assert "lan2" not in old.run
+    assert "the network lan2 (`docker network connect`)" in old.left_out
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_an_address_that_the_network_gave_is_not_asked_for(runs: bool) -> None:
+    """A container that runs has one in any case; one that ended has only what was asked for."""
+    made = networked({"bridge": {"MacAddress": "02:42:ac:11:00:02"}}, {"NetworkMode": "default"}, config={}, runs=runs)
+    assert ("--mac-address" in made.run) is not runs
+    assert "--network" not in made.run
+    assert ("mac_address" in made.compose) is not runs
+
+
+def test_labels_of_a_container_that_is_gone_by_then_are_named() -> None:
+    """What is removed when it ends has nothing to read from."""
+    made = networked({}, {"AutoRemove": True}, runs=True)
+    assert "$(docker inspect" not in made.run
+    assert made.left_out[1:] == ("the label team", "the annotation org.example/note")
+
+
+def test_podman_tells_of_networks_what_was_typed() -> None:
+    snapshot = Snapshot("2026-11-24T12:00:00Z", "0.1.0", Target("trainer"), {
+        "docker:container": Reading("docker:container", "ok", json.dumps(
+            {"Id": "1" * 64, "Name": "trainer", "Image": "sha256:2", "State": {"Running": True},
+             "HostConfig": {"NetworkMode": "bridge", "MemorySwappiness": 0, "NanoCpus": 15 * 10**8, "CpuPeriod": 100000, "CpuQuota": 150000},
+             "Config": {"Image": "trainer:2.3"}, "Networks": {"lan": {"Aliases": ["1" * 12], "MacAddress": "aa:bb:cc:dd:ee:ff"}}})),
+        "podman:command": Reading("podman:command", "ok", json.dumps(
+            ["podman", "run", "--network", "lan", "--ip=10.0.0.9", "--mac-address", "92:d0:c6:0a:29:33", "trainer:2.3"])),
+        "docker:version": Reading("docker:version", "ok", json.dumps({"Version": "4.3", "Components": [{"Name": "Podman Engine"}]})),
+        "docker:info": Reading("docker:info", "ok", "{}"),
+    })  # fmt: skip
+    line = changed(parse(snapshot))
+    assert words(line) == ["podman", "run", "--name=trainer", "--cpus=1.5", "--network=lan", "--ip=10.0.0.9",
+                           "--mac-address=92:d0:c6:0a:29:33", "trainer:2.3"]  # fmt: skip

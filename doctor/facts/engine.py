@@ -21,6 +21,18 @@ ROCM_SIGNS = ("ROCM_PATH", "ROCM_VERSION", "PYTORCH_ROCM_ARCH", "ROCM_HOME", "HI
 CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+")
 NO_ROOM = re.compile(r"No space left on device|Errno 28|ENOSPC|os error 28")
 NEVER = "0001-01-01T00:00:00Z"
+PROFILE = "seccomp={"
+DEFAULT_NETWORKS = ("bridge", "podman")
+ADDRESSES = (("ip", "IPv4Address"), ("ip6", "IPv6Address"))
+# Options of docker and podman run to their names in the long form of --network.
+TYPED = {"--ip": "ip", "--ip6": "ip6", "--mac-address": "mac-address", "--network-alias": "alias"}
+MOUNT_VALUES = (
+    ("bind-propagation", "BindOptions", "Propagation"),
+    ("volume-subpath", "VolumeOptions", "Subpath"),
+    ("image-subpath", "ImageOptions", "Subpath"),
+    ("tmpfs-size", "TmpfsOptions", "SizeBytes"),
+    ("tmpfs-mode", "TmpfsOptions", "Mode"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,16 @@ class DeviceMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A network that a container is attached to, and what was asked of it."""
+
+    network: str
+    options: tuple[tuple[str, str], ...] = ()
+    """(name, value) as `--network name=…,ip=…` takes them: alias, ip, ip6, link-local-ip, mac-address, driver-opt,
+    gw-priority (https://docs.docker.com/reference/cli/docker/container/run/#network)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerEvent:
     """What happened to a container, as the engine heard of it."""
 
@@ -135,6 +157,8 @@ class ContainerFacts:
     """Further settings, (option, value) as `docker run` takes them; an empty value is a flag."""
     unread: tuple[str, ...]
     """Settings whose values were not recorded, in words."""
+    named: tuple[tuple[str, str], ...]
+    """(option, name) of labels and annotations, whose values were not recorded either."""
     binds: tuple[str, ...]
     """With anonymous volumes, which are a path alone."""
     mounts: tuple[tuple[str, str, str], ...]
@@ -149,6 +173,8 @@ class ContainerFacts:
     ipc: str
     pid: str
     network: str
+    networks: tuple[Attachment, ...]
+    """Those that have a name of their own, and the default one where something was asked of it."""
     shm_size: int
     """Bytes."""
     memory: int
@@ -305,7 +331,8 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         return Unknown(reason, "docker:container")
     state, host, config = content["State"], content["HostConfig"], content["Config"]
     of_image = (content_of(snapshot, "docker:image") or {}).get("Config") or {}
-    default_log = (content_of(snapshot, "docker:info") or {}).get("LoggingDriver") or "json-file"
+    info = content_of(snapshot, "docker:info") or {}
+    default_log = info.get("LoggingDriver") or "json-file"
     typed = _typed(snapshot, config.get("Image") or "")
     return ContainerFacts(
         id=content["Id"],
@@ -333,10 +360,13 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         device_rules=tuple(host.get("DeviceCgroupRules") or ()),
         others=(
             *_others(content, host, config, of_image),
+            *_resources(host),
+            *_cgroup_namespace(host, info),
             *_health(config.get("Healthcheck") or {}, of_image.get("Healthcheck") or {}),
             *_logging(host.get("LogConfig") or {}, default_log),
         ),
-        unread=tuple(_unread(host, config, of_image)),
+        unread=tuple(_unread(host)),
+        named=tuple(_named(host, config, of_image)),
         binds=(*(host.get("Binds") or ()), *_anonymous(host, config, of_image)),
         mounts=tuple(
             (item.get("Type", ""), item.get("Source", ""), item.get("Destination") or item.get("Target", ""))
@@ -345,13 +375,14 @@ def container(snapshot: Snapshot) -> ContainerFacts | Unknown:
         tmpfs=host.get("Tmpfs") or {},
         ports=_ports(host.get("PortBindings")),
         groups=tuple(host.get("GroupAdd") or ()),
-        security=tuple(host.get("SecurityOpt") or ()),
+        security=tuple(_security(host)),
         cap_add=tuple(name.removeprefix("CAP_") for name in host.get("CapAdd") or ()),
         cap_drop=tuple(name.removeprefix("CAP_") for name in host.get("CapDrop") or ()),
         ulimits={_limit(item["Name"]): (item["Soft"], item["Hard"]) for item in host.get("Ulimits") or ()},
         ipc=host.get("IpcMode") or "",
         pid=host.get("PidMode") or "",
         network=host.get("NetworkMode") or "",
+        networks=tuple(_attachments(content, host, config, typed)),
         shm_size=host.get("ShmSize") or 0,
         memory=host.get("Memory") or 0,
         memory_swap=_swap(host.get("Memory") or 0, host.get("MemorySwap") or 0),
@@ -465,6 +496,23 @@ VALUES = (
     ("--memory-reservation", "MemoryReservation"),
     ("--pids-limit", "PidsLimit"),
     ("--oom-score-adj", "OomScoreAdj"),
+    ("--volume-driver", "VolumeDriver"),
+    ("--blkio-weight", "BlkioWeight"),
+)
+# Podman tells --cpus in these too.
+SHARES = (
+    ("--cpu-period", "CpuPeriod"),
+    ("--cpu-quota", "CpuQuota"),
+    ("--cpu-rt-period", "CpuRealtimePeriod"),
+    ("--cpu-rt-runtime", "CpuRealtimeRuntime"),
+)
+# (option, key, what is limited): a device's path and a number.
+DEVICE_LIMITS = (
+    ("--blkio-weight-device", "BlkioWeightDevice", "Weight"),
+    ("--device-read-bps", "BlkioDeviceReadBps", "Rate"),
+    ("--device-write-bps", "BlkioDeviceWriteBps", "Rate"),
+    ("--device-read-iops", "BlkioDeviceReadIOps", "Rate"),
+    ("--device-write-iops", "BlkioDeviceWriteIOps", "Rate"),
 )
 LISTS = (
     ("--add-host", "ExtraHosts"),
@@ -484,6 +532,9 @@ def _others(
     hostname = config.get("Hostname") or ""
     if hostname and not content["Id"].startswith(hostname) and host.get("NetworkMode") != "host":
         yield "--hostname", hostname
+    if config.get("Domainname"):
+        yield "--domainname", str(config["Domainname"])
+    yield from (("--expose", text) for text in _exposed(host, config, image))
     yield from ((option, str(host[key])) for option, key in VALUES if host.get(key) not in (None, 0, "", "private"))
     yield from ((option, str(value)) for option, key in LISTS for value in host.get(key) or ())
     yield from (("--sysctl", f"{name}={value}") for name, value in (host.get("Sysctls") or {}).items())
@@ -495,6 +546,80 @@ def _others(
         yield "--stop-signal", str(config["StopSignal"])
     if config.get("StopTimeout") is not None:
         yield "--stop-timeout", str(config["StopTimeout"])
+
+
+def _resources(host: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Shares of the processor, of disks and of swap."""
+    if not host.get("NanoCpus"):
+        yield from ((option, str(host[key])) for option, key in SHARES if host.get(key))
+    for option, key, what in DEVICE_LIMITS:
+        yield from ((option, f"{one['Path']}:{one[what]}") for one in host.get(key) or ())
+    if host.get("MemorySwappiness") not in (None, -1):
+        yield "--memory-swappiness", str(host["MemorySwappiness"])
+    yield from (("--storage-opt", f"{name}={value}") for name, value in (host.get("StorageOpt") or {}).items())
+
+
+def _cgroup_namespace(host: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where it is not the default of this cgroup version (https://docs.docker.com/reference/cli/dockerd/)."""
+    default = {"1": "host", "2": "private"}.get(str(info.get("CgroupVersion") or ""))
+    if default and host.get("CgroupnsMode") not in (None, "", default):
+        yield "--cgroupns", str(host["CgroupnsMode"])
+
+
+def _exposed(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[str]:
+    """Ports that are neither published nor the image's own; those in a row as a range, TCP without saying so."""
+    known = {*(image.get("ExposedPorts") or ()), *(host.get("PortBindings") or ())}
+    own = [text.partition("/") for text in config.get("ExposedPorts") or () if text not in known]
+    ports = sorted((kind, int(number)) for number, _, kind in own if number.isdigit())
+    first = 0
+    for at, (kind, number) in enumerate(ports):
+        if at + 1 < len(ports) and ports[at + 1] == (kind, number + 1):
+            continue
+        span = f"{ports[first][1]}-{number}" if first < at else str(number)
+        yield span if kind in ("", "tcp") else f"{span}/{kind}"
+        first = at + 1
+
+
+def _security(host: dict[str, Any]) -> Iterator[str]:
+    """A seccomp profile is recorded whole, not as the file's name that the option takes; Docker tells of no masks."""
+    yield from (option for option in host.get("SecurityOpt") or () if not option.startswith(PROFILE))
+    if host.get("MaskedPaths") == [] == host.get("ReadonlyPaths") and not host.get("Privileged"):
+        yield "systempaths=unconfined"
+
+
+def _attachments(
+    content: dict[str, Any], host: dict[str, Any], config: dict[str, Any], typed: list[str]
+) -> Iterator[Attachment]:
+    """The network that it was started with comes first."""
+    mode = str(host.get("NetworkMode") or "default")
+    if mode in ("host", "none") or ":" in mode:
+        return
+    networks: dict[str, dict[str, Any]] = content.get("Networks") or {}
+    first = mode if mode in networks else next(iter(networks), "")
+    runs = (content.get("State") or {}).get("Running", True)
+    for name in sorted(networks, key=lambda name: name != first):
+        mac = config.get("MacAddress") if name == first else ""
+        given = "" if runs else networks[name].get("MacAddress")  # while it runs it has one in any case
+        options = (*_asked(networks[name], content["Id"]), *((("mac-address", mac or given),) if mac or given else ()))
+        typed_too = _typed_addresses(typed) if name == first else ()
+        if name not in DEFAULT_NETWORKS or options or typed_too:
+            yield Attachment(name, tuple(dict.fromkeys((*options, *typed_too))))
+
+
+def _asked(network: dict[str, Any], identity: str) -> Iterator[tuple[str, str]]:
+    given = network.get("IPAMConfig") or {}
+    yield from ((name, str(given[key])) for name, key in ADDRESSES if given.get(key))
+    yield from (("link-local-ip", str(one)) for one in given.get("LinkLocalIPs") or ())
+    yield from (("alias", str(one)) for one in network.get("Aliases") or () if not identity.startswith(one))
+    yield from (("driver-opt", f"{name}={value}") for name, value in (network.get("DriverOpts") or {}).items())
+    if network.get("GwPriority"):
+        yield "gw-priority", str(network["GwPriority"])
+
+
+def _typed_addresses(typed: list[str]) -> tuple[tuple[str, str], ...]:
+    """Podman's inspection leaves out what was asked of a network, the command line has it."""
+    words = [part for word in typed for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    return tuple((name, value) for option, value in pairwise(words) for name in (TYPED.get(option),) if name)
 
 
 SPANS = (
@@ -526,13 +651,18 @@ def _logging(logging: dict[str, Any], default: str) -> Iterator[tuple[str, str]]
     yield from (("--log-opt", f"{name}={value}") for name, value in (logging.get("Config") or {}).items())
 
 
-def _unread(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[str]:
-    for kind, names in (
-        ("label", sorted(set(config.get("LabelNames") or ()) - set(image.get("LabelNames") or ()))),
-        ("log option", (host.get("LogConfig") or {}).get("Others") or ()),
-    ):
-        if names:
-            yield f"the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+def _unread(host: dict[str, Any]) -> Iterator[str]:
+    names = (host.get("LogConfig") or {}).get("Others") or ()
+    if names:
+        yield f"the log option{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    if any(option.startswith(PROFILE) for option in host.get("SecurityOpt") or ()):
+        yield "the seccomp profile, of whose file the engine keeps no name"
+
+
+def _named(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in sorted(set(config.get("LabelNames") or ()) - set(image.get("LabelNames") or ())):
+        yield "--label", name
+    yield from (("--annotation", name) for name in host.get("AnnotationNames") or ())
 
 
 def _anonymous(host: dict[str, Any], config: dict[str, Any], image: dict[str, Any]) -> Iterator[str]:
@@ -553,8 +683,12 @@ def _mount(item: dict[str, Any]) -> str:
     parts = [f"type={item.get('Type', 'volume')}"]
     parts += [f"{name}={item[key]}" for name, key in (("source", "Source"), ("target", "Target")) if item.get(key)]
     parts += ["readonly"] if item.get("ReadOnly") else []
-    size = (item.get("TmpfsOptions") or {}).get("SizeBytes")
-    return ",".join([*parts, f"tmpfs-size={size}"] if size else parts)
+    parts += ["bind-recursive=disabled"] if (item.get("BindOptions") or {}).get("NonRecursive") else []
+    parts += ["volume-nocopy"] if (item.get("VolumeOptions") or {}).get("NoCopy") else []
+    for name, group, key in MOUNT_VALUES:
+        if value := (item.get(group) or {}).get(key):
+            parts.append(f"{name}={value:o}" if key == "Mode" else f"{name}={value}")
+    return ",".join(parts)
 
 
 def _swap(memory: int, swap: int) -> int:
@@ -574,8 +708,14 @@ def _device(item: dict[str, Any]) -> DeviceMapping:
 def _ports(bindings: dict[str, Any] | None) -> dict[str, tuple[str, ...]]:
     found = {}
     for inner, outer in (bindings or {}).items():
-        found[inner] = tuple(":".join(filter(None, (at.get("HostIp"), at.get("HostPort")))) for at in outer or ())
+        found[inner] = tuple(_binding(at.get("HostIp") or "", at.get("HostPort") or "") for at in outer or ())
     return found
+
+
+def _binding(address: str, port: str) -> str:
+    """As -p takes it: an address always has a place for the port behind it, be it empty."""
+    where = f"[{address}]" if ":" in address else address
+    return f"{where}:{port}" if where else port
 
 
 def _restart(policy: dict[str, Any] | None) -> str:

@@ -99,14 +99,40 @@ HOST_CONFIG = (
     "VolumesFrom",
     "Links",
     "PublishAllPorts",
+    "BlkioWeight",
+    "BlkioWeightDevice",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteIOps",
+    "CpuPeriod",
+    "CpuQuota",
+    "CpuRealtimePeriod",
+    "CpuRealtimeRuntime",
+    "MemorySwappiness",
+    "StorageOpt",
+    "VolumeDriver",
+    "MaskedPaths",
+    "ReadonlyPaths",
 )
 CONFIG = (
     "Hostname", "User", "Tty", "OpenStdin", "AttachStdout", "Cmd", "Image", "WorkingDir", "Entrypoint", "ExposedPorts",
-    "StopSignal", "StopTimeout", "Healthcheck", "Volumes",
+    "StopSignal", "StopTimeout", "Healthcheck", "Volumes", "Domainname", "MacAddress",
 )  # fmt: skip
+# What was asked of a network; what it gave (addresses, gateways) says nothing of how to ask again.
+NETWORK = ("IPAMConfig", "Aliases", "DriverOpts", "GwPriority", "MacAddress")
 # Options of log drivers that say nothing of a place or a key.
 LOG_OPTIONS = ("max-size", "max-file", "compress", "mode", "max-buffer-size", "tag", "labels", "env")
-ENGINES_OWN = ("com.docker.", "desktop.docker.", "io.podman.", "io.buildah.", "io.kubernetes.", "io.containerd.")
+ENGINES_OWN = (
+    "com.docker.",
+    "desktop.docker.",
+    "io.podman.",
+    "io.buildah.",
+    "io.kubernetes.",
+    "io.containerd.",
+    "io.container.",
+    "org.opencontainers.image.stopSignal",
+)
 """What labels begin with that an engine, compose or a cluster puts there itself."""
 IMAGE = (
     "Id",
@@ -358,7 +384,12 @@ def _inspected(content: dict[str, Any]) -> dict[str, Any]:
         "Mounts": content.get("Mounts") or [],
         "HostConfig": _host_config(content.get("HostConfig") or {}),
         "Config": _config(config, CONFIG),
+        "Networks": {name: _few(one, NETWORK) for name, one in _networks(content).items()},
     }
+
+
+def _networks(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return (content.get("NetworkSettings") or {}).get("Networks") or {}
 
 
 def _host_config(host: dict[str, Any]) -> dict[str, Any]:
@@ -369,7 +400,8 @@ def _host_config(host: dict[str, Any]) -> dict[str, Any]:
         "Config": _few(options, LOG_OPTIONS),
         "Others": sorted(set(options) - set(LOG_OPTIONS)),
     }
-    return {**_few(host, HOST_CONFIG), "LogConfig": kept}
+    annotations = sorted(name for name in host.get("Annotations") or {} if not name.startswith(ENGINES_OWN))
+    return {**_few(host, HOST_CONFIG), "LogConfig": kept, "AnnotationNames": annotations}
 
 
 def _config(config: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
@@ -379,7 +411,7 @@ def _config(config: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
 
 def _image(content: dict[str, Any]) -> dict[str, Any]:
     config = content.get("Config") or {}
-    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir", "StopSignal", "Healthcheck", "Volumes")
+    wanted = ("User", "Cmd", "Entrypoint", "WorkingDir", "StopSignal", "Healthcheck", "Volumes", "ExposedPorts")
     return {**_few(content, IMAGE), "Config": _config(config, wanted)}
 
 
