@@ -21,8 +21,8 @@ def derive(finding: Finding) -> Finding:
     library = file_of(finding.values.get("library", ""))
     if library:
         values.update(of_library(library, _cuda_major(finding.values)))
-        if library.lower().endswith(".dll"):
-            values["system"] = "windows"
+        if kind := re.search(r"\.(dll$|so(?:\.|$))", library.lower()):
+            values["system"] = "windows" if kind[1] == "dll" else "linux"
         every = [file_of(name) for name in finding.values.get("libraries", library).split()]
         values.update(of_libraries(every, _cuda_major(finding.values)))
     if path := finding.values.get("path"):
@@ -165,6 +165,7 @@ def of_library(soname: str, cuda_major: str = "") -> dict[str, str]:
         "apt_package": provider.debian or (packages[0] if packages and sure else ""),
         "conda_package": provider.conda if sure else "",
         "provider": _provider(provider.kind, provider.debian),
+        "nature": _nature(provider.kind, provider.debian),
         "known_majors": ", ".join(provider.majors),
     }
     return {name: value for name, value in values.items() if value}
@@ -208,6 +209,17 @@ def _provider(kind: str, debian: str) -> str:
     return f"the distribution's package {debian}" if kind == "distribution" and debian else ""
 
 
+def _nature(kind: str, debian: str) -> str:
+    """What an ordinary library is, in words; nothing where the library is not known."""
+    if kind != "distribution":
+        return ""
+    package = f" (Debian's and Ubuntu's package {debian})" if debian else ""
+    return (
+        f"an ordinary library of the operating system{package}, not part of CUDA or ROCm;"
+        " slim images leave such libraries out, and wheels do not bring them"
+    )
+
+
 def of_driver(offered: str) -> dict[str, str]:
     """The CUDA release that a driver offers (11060, as the runtime counts, is 11.6), and PyTorch's newest index for it.
 
@@ -223,12 +235,18 @@ def of_driver(offered: str) -> dict[str, str]:
 
 
 def of_symbol(symbol: str) -> dict[str, str]:
-    """Whose function a symbol names, where its name tells: torch's C++ name spaces, or a CUDA library's prefix."""
+    """Whose function a symbol names, where its name tells: torch's C++ name spaces, or the prefix of a C library."""
     if re.match(r"_Z(?:T[IVS])?NK?(?:3c10|2at|5torch)", symbol) or symbol.startswith(("c10::", "at::", "torch::")):
         return {"symbol_of": "torch"}
     if re.match(r"_{0,2}(?:nvJitLink|cublas|cudnn|nccl|cusparse|cusolver|cufft|nvrtc)", symbol):
         return {"symbol_of": "a CUDA library"}
-    return {}
+    if re.match(
+        r"nvml[A-Z]|cu(?:Array|Ctx|Device|Driver|Event|Func|Get|Graph|Init|Launch|Mem|Module|Stream|Tensor)", symbol
+    ):
+        return {"symbol_of": "the driver"}
+    if re.match(r"_?Py[A-Z_]", symbol):
+        return {"symbol_of": "Python"}
+    return {"symbol_of": "a ROCm library"} if re.match(r"(?:hip|miopen)[A-Z]|(?:hsa|rsmi|rocblas)_", symbol) else {}
 
 
 def of_memory(size: str, values: dict[str, str]) -> dict[str, str]:

@@ -125,16 +125,21 @@ def test_an_image_is_named_only_if_its_toolkit_knows_the_target(arch: str, toolk
     assert (values.get("toolkits"), values.get("toolkit_image")) == (toolkits, image)
 
 
-CONDA, FIRST, IMAGE = (
+CONDA, FIRST, IMAGE, HOST = (
     "update the C++ runtime of the conda environment",
     "put the newer copy first",
     "use an image of a newer distribution release",
+    "start without the host's libraries, or from an image as new as the host",
 )
 
 
 @pytest.mark.parametrize(
     ("folder", "fixes"),
-    [("/opt/conda/lib/", [CONDA]), ("/lib/x86_64-linux-gnu/", [FIRST, IMAGE]), ("", [FIRST, CONDA, IMAGE])],
+    [
+        ("/opt/conda/lib/", [CONDA, HOST]),
+        ("/lib/x86_64-linux-gnu/", [FIRST, IMAGE, HOST]),
+        ("", [FIRST, CONDA, IMAGE, HOST]),
+    ],
 )
 def test_a_copy_that_is_too_old_is_not_put_first(folder: str, fixes: list[str]) -> None:
     log = f"ImportError: {folder}libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by /opt/module.so)\n"
@@ -221,3 +226,27 @@ def test_one_command_installs_every_library_that_is_missing() -> None:
     assert values["also_missing"] == "Missing as well: libnone.so.3."
     alone = derive(Finding("lib-system-missing", (), {"library": "libGL.so.1"})).values
     assert (alone["apt_packages"], alone["sonames"], "also_missing" in alone) == ("libgl1", "libGL.so.1", False)
+
+
+@pytest.mark.parametrize(
+    ("library", "system"),
+    [("cudart64_12.dll", "windows"), ("libcudart.so.12", "linux"), ("cublas", "linux"), ("libnvonnxparser.a", None)],
+)
+def test_a_file_name_tells_the_system(library: str, system: str | None) -> None:
+    assert derive(Finding("lib-cudart-missing", (), {"library": library})).values.get("system") == system
+
+
+@pytest.mark.parametrize(
+    ("symbol", "owner"),
+    [
+        ("_ZN3c105ErrorE", "torch"),
+        ("__nvJitLinkComplete_12_4", "a CUDA library"),
+        ("cuMemCreate", "the driver"),
+        ("nvmlInit_v2", "the driver"),
+        ("_Py_ZeroStruct", "Python"),
+        ("hipLaunchKernelExC", "a ROCm library"),
+        ("curl_easy_init", None),
+    ],
+)
+def test_a_symbol_tells_whose_it_is(symbol: str, owner: str | None) -> None:
+    assert derive(Finding("lib-undefined-symbol", (), {"symbol": symbol})).values.get("symbol_of") == owner
