@@ -1,11 +1,16 @@
-"""What an error code means, where a text names it: the tables of the vendors' own headers (doctor/data)."""
+"""What an error code means, where a text names it: the tables of the vendors' own headers (doctor/data).
+
+They are imported where they are needed: most logs have a diagnosis and need none.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
-from doctor.data import ErrorCode, error_codes
+if TYPE_CHECKING:
+    from doctor.data import ErrorCode
 
 NAME = re.compile(
     r"\b(?:cudaError|CUDA_ERROR_|NVML_ERROR_|CUBLAS_STATUS_|CUDNN_STATUS_|nccl[A-Z]|hipError|HSA_STATUS_ERROR_"
@@ -22,6 +27,8 @@ GROUPS = {
 
 def named(text: str) -> tuple[ErrorCode, ...]:
     """The codes that the text names, by name or as an Xid's number, each name once."""
+    from doctor.data import error_codes
+
     rows = [row for name in NAME.findall(text) for row in _by_name().get(name, ())]
     numbers = {int(number) for number in XID.findall(text)}
     rows += [row for row in error_codes() if row.group == "xid" and row.code in numbers] if numbers else []
@@ -30,6 +37,8 @@ def named(text: str) -> tuple[ErrorCode, ...]:
 
 @cache
 def _by_name() -> dict[str, list[ErrorCode]]:
+    from doctor.data import error_codes
+
     found: dict[str, list[ErrorCode]] = {}
     for row in error_codes():
         found.setdefault(row.name, []).append(row)
