@@ -81,7 +81,8 @@ class ContainersListed:
 
 @dataclass(frozen=True, slots=True)
 class CauseFound:
-    """The first diagnosis of a failed container; an empty title when nothing known fits."""
+    """The first diagnosis of a failed container. When nothing known fits it has no severity: the title is then what the
+    log calls an error, or empty."""
 
     id: str
     title: str
@@ -280,8 +281,10 @@ class Doctor:
                 if isinstance(event, ReportReady):
                     machine = self._machine.readings if self._machine else {}
                     whole = replace(event.snapshot, readings={**machine, **event.snapshot.readings})
-                    first = engine.judge(whole, self.checks(), self.base, patterns).diagnoses[:1]
-                    return CauseFound(identity, first[0].title if first else "", first[0].severity if first else None)
+                    report = engine.judge(whole, self.checks(), self.base, patterns)
+                    for first in report.diagnoses[:1]:
+                        return CauseFound(identity, first.title, first.severity)
+                    return CauseFound(identity, report.unexplained[0].text if report.unexplained else "", None)
         return CauseFound(identity, "", None)
 
     def follow(self, container: str) -> Following:

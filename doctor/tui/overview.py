@@ -198,7 +198,7 @@ class OverviewScreen(AnswerScreen):
         elif not cause.title:
             says, style = "no known fault in its state and log", "muted"
         else:
-            sign = SIGNS[cause.severity or "note"]
+            sign = SIGNS[cause.severity or "unsure"]
             says, style = f"{sign.mark} {cause.title}", sign.style
         row: list[tuple[str, str]] = [(f" {here} ", "accent"), (cut(clean(box.name), 19) + " ", "strong")]
         if width >= 96:

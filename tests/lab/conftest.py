@@ -182,7 +182,7 @@ def _compile(folder: Path) -> dict[str, bytes]:
     (folder / "libcudart.so.12").write_bytes(_cudart(folder))
     links = {
         "CUDART": [str(folder / "libcudart.so.12")], "DRIVER": [str(stub)], "GLIBC": [str(newer)],
-        "KFD": [], "SHM": [], "MEMORY": [], "DISK": [],
+        "KFD": [], "SHM": [], "MEMORY": [], "DISK": [], "DIVERGED": [],
     }  # fmt: skip
     programs = {}
     for name, libraries in links.items():

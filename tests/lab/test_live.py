@@ -77,6 +77,17 @@ def test_the_cause_in_the_list_is_what_choosing_the_container_finds(lab, watchin
     assert cause.title == report.diagnoses[0].title
 
 
+def test_an_error_that_no_entry_knows_is_told_as_the_program_s_own(lab, watching: Watching) -> None:
+    lab.fail("live-own", "lab/plain", "/opt/diverged")
+    watching.until(lambda events: "live-own" in names(events))
+    box = next(one for one in listed(watching.events)[-1].failed if one.name == "live-own")
+    watching.until(lambda events: any(isinstance(one, CauseFound) and one.id == box.id for one in events))
+    cause = next(one for one in watching.events if isinstance(one, CauseFound) and one.id == box.id)
+    assert (cause.title, cause.severity) == ("SolverError: the solution diverged at step 17", None)
+    report = next(event.report for event in Doctor().examine("live-own") if isinstance(event, ReportReady))
+    assert [one.name for one in report.unexplained] == ["log of live-own"]
+
+
 async def test_a_container_that_dies_while_the_app_is_open_appears_in_it(
     lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -157,6 +157,33 @@ async def test_a_container_that_dies_appears_with_its_cause_and_the_cursor_stays
         ]
 
 
+async def test_of_a_container_without_a_diagnosis_its_own_error_is_shown_as_open() -> None:
+    unknown = CauseFound("id-llm-server", "SolverError: [b]diverged[/b]", None)
+    async with running(Recorded(told.mismatch, [*told.WATCHED, unknown])) as (app, _):
+        row = next(line for line in screen_text(app).splitlines() if "llm-server" in line)
+        assert "? SolverError: [b]diverged[/b]" in row
+
+
+async def test_an_error_that_no_entry_knows_is_marked_and_walked_to() -> None:
+    async with running(Recorded(told.mismatch), scenes.pasted("unknown.log")) as (app, pilot):
+        shown = screen_text(app)
+        assert "Nothing known is wrong, but something failed" in shown
+        assert "No entry of the knowledge base knows" in shown
+        pane = app.screen.query_one("#log", Rows)
+        assert pane.cursor == 2
+        await pilot.press("n")
+        assert pane.cursor == 8
+
+
+async def test_an_error_code_that_no_entry_is_about_has_its_meaning() -> None:
+    async with running(Recorded(told.mismatch), "5", "slash") as (app, pilot):
+        field = app.screen.focused
+        assert isinstance(field, Input)
+        field.value = "hipErrorInvalidValue"
+        await settle(app, pilot)
+        assert "hipErrorInvalidValue is HIP error 1: invalid argument." in screen_text(app)
+
+
 def _under_cursor(pane: Rows) -> str:
     return pane.text().splitlines()[pane.cursor]
 
