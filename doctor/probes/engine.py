@@ -29,6 +29,8 @@ NO_SSH = (
 # Options of `podman run` whose values may be secrets.
 VARIABLES = ("-e", "--env")
 LABELLED = ("-l", "--label", "--annotation")
+NEWEST_API = "1.51"
+"""From 1.52 on the engine tells no more of a MAC address that was asked for, nor GraphDriver of containerd's store."""
 EVENTS = ("start", "oom", "kill", "stop", "die")
 EVENTS_KEPT = 64
 
@@ -205,9 +207,10 @@ class _Engine:
 
         self.system = system
         self.address = address
-        self.api = docker.APIClient(
-            base_url=address, version="auto", timeout=max(1, round(API_SECONDS * system.patience))
-        )
+        seconds = max(1, round(API_SECONDS * system.patience))
+        self.api = docker.APIClient(base_url=address, version="auto", timeout=seconds)
+        if _numbers(self.api.api_version) > _numbers(NEWEST_API):
+            self.api = docker.APIClient(base_url=address, version=NEWEST_API, timeout=seconds)
 
     def get(self, key: str, call: Callable[[], Any]) -> tuple[Reading, Any]:
         """One request: its reading, and its answer or None."""
@@ -231,6 +234,10 @@ class _Engine:
             return self.system.reading(key, "failed", error=_cause(error)), None
         text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True)
         return self.system.reading(key, "ok", text), answer
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def _cause(error: BaseException) -> str:

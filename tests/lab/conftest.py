@@ -16,6 +16,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ class Lab:
         return subprocess.run(
             ["docker", *words], env=self.environment, capture_output=True, text=True, timeout=120, check=check
         )
+
+    @property
+    def has_cdi(self) -> bool:
+        """Whether the engine looks for CDI devices unasked, as Docker does from 28.2 on."""
+        folders = self.docker("info", "--format", "{{json .CDISpecDirs}}").stdout.strip()
+        return folders not in ("null", "[]", "")
 
     def fail(self, name: str, *words: str) -> str:
         """Run a container that fails, to its end; what the command line printed."""
@@ -93,19 +100,40 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             _absent(f"{program} is not installed")
     if os.geteuid() != 0:
         _absent("a Docker engine of its own needs root")
-    folder = tmp_path_factory.mktemp("lab")
+    with _engine(tmp_path_factory.mktemp("lab"), {}) as made:
+        _build_images(made)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def containerd_lab(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """An engine that keeps its images in containerd, with the images of the lab."""
+    folder = tmp_path_factory.mktemp("store")
+    with _engine(folder, {"features": {"containerd-snapshotter": True}}) as made:
+        driver = made.docker("info", "--format", "{{json .DriverStatus}}").stdout
+        if "io.containerd.snapshotter" not in driver:
+            version = made.docker("version", "--format", "{{.Server.Version}}").stdout.strip()
+            pytest.skip(f"this Docker engine ({version}) has no image store of containerd")
+        for tag in ("lab/plain", "lab/cudart"):
+            lab.docker("save", tag, "-o", str(folder / "image.tar"))
+            made.docker("load", "-i", str(folder / "image.tar"))
+        yield made
+
+
+@contextmanager
+def _engine(folder: Path, configuration: dict[str, Any]) -> Iterator[Lab]:
     # A socket's path may have 107 characters at most; pytest's folders are longer on some machines.
-    socket = Path("/tmp") / f"gpu-doctor-lab-{os.getpid()}.sock"
+    socket = Path("/tmp") / f"gpu-doctor-{folder.name}-{os.getpid()}.sock"
+    (folder / "daemon.json").write_text(json.dumps(configuration))
     log = (folder / "dockerd.log").open("wb")
     daemon = subprocess.Popen(
-        ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-H", f"unix://{socket}",
-         "--pidfile", folder / "pid", "--bridge=none", "--iptables=false"],
+        ["dockerd", "--config-file", folder / "daemon.json", "--data-root", folder / "data", "--exec-root",
+         folder / "exec", "-H", f"unix://{socket}", "--pidfile", folder / "pid", "--bridge=none", "--iptables=false"],
         stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     made = Lab(f"unix://{socket}", folder)
     try:
         _wait_for(made, daemon, folder / "dockerd.log")
-        _build_images(made)
         yield made
     finally:
         names = made.docker("ps", "-aq", check=False).stdout.split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,8 @@ def test_fault(lab, fault: Fault) -> None:
     fail = lab.fail_for_memory if fault.fault == "container-oom-killed" else lab.fail
     fail(f"lab-{fault.name}", *shlex.split(fault.run))
     report = lab.report(f"lab-{fault.name}")
+    if fault.name == "cdi-not-enabled" and lab.has_cdi:
+        fault = replace(fault, fault="nvidia-cdi-device-unresolvable")
     assert_diagnosed(report, fault)
 
 
