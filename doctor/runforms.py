@@ -273,7 +273,7 @@ def _storage(line: RunLine) -> dict[str, object]:
 
 
 def _rest(line: RunLine) -> list[tuple[str, object]]:
-    fields: list[tuple[str, object]] = [(VALUE_KEYS[name], value) for name, value in line.rest if name in VALUE_KEYS]
+    fields: list[tuple[str, object]] = [(VALUE_KEYS[n], _number(v)) for n, v in line.rest if n in VALUE_KEYS]
     for option, key in LIST_KEYS.items():
         values = [value for name, value in line.rest if name == option]
         fields.append((key, [*values, *_memory_mounts(line)] if key == "tmpfs" else values))
@@ -290,6 +290,11 @@ def _memory_mounts(line: RunLine) -> list[str]:
         size = f":size={parts['tmpfs-size']}" if "tmpfs-size" in parts else ""
         found.append(f"{parts.get('target', '')}{size}")
     return found
+
+
+def _number(value: str) -> str | int:
+    """Older versions of compose take numbers as numbers only."""
+    return int(value) if value.lstrip("-").isdigit() else value
 
 
 HEALTH_KEYS = {
@@ -369,6 +374,8 @@ def _field(name: str, value: object) -> list[str]:
         return [f"    {name}:", *(f"      {_key(key)}: {_text(item)}" for key, item in value.items())]
     if value is True:
         return [f"    {name}: true"]
+    if isinstance(value, int) and value is not False:
+        return [f"    {name}: {value}"]
     return [f"    {name}: {_text(value)}"] if value and isinstance(value, str) else []
 
 

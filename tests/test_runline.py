@@ -495,7 +495,7 @@ def test_rare_options_in_compose() -> None:
     }}  # fmt: skip
     assert {key: service[key] for key in ("cgroup", "domainname", "expose", "storage_opt", "mem_swappiness")} == {
         "cgroup": "host", "domainname": "example.org", "expose": ["9000", "9100-9101/udp"], "storage_opt": {"size": "10G"},
-        "mem_swappiness": "0",
+        "mem_swappiness": 0,
     }  # fmt: skip
     assert service["volumes"] == [
         {"type": "bind", "source": "/d", "target": "/d", "bind": {"propagation": "rshared", "recursive": "disabled"}},
