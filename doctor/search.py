@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from doctor.codes import named
 from doctor.data import ErrorCode, error_codes
+from doctor.diagnose import diagnose
 from doctor.knowledge import Base, Entry
 from doctor.match import Patterns, findings, whole_lines
 
@@ -25,7 +26,8 @@ def search(text: str, base: Base, patterns: Patterns) -> list[Entry]:
     scores: dict[str, float] = {}
     for line in (text, *(f"{name}: cannot open shared object file" for name in SONAME.findall(text))):
         scan = patterns.scan(whole_lines(io.BytesIO(line.encode())), "query")
-        scores |= {finding.fault: scores.get(finding.fault, 0) + 100 for finding in findings(scan, base)}
+        for place, item in enumerate(diagnose(findings(scan, base), base).ranked):
+            scores[item.entry.id] = scores.get(item.entry.id, 0) + 100 - place
     for identity, score in _by_code(SONAME.sub("", text), base):
         scores[identity] = max(scores.get(identity, 0), score)
     words = [word for word in re.findall(r"[\w.+-]+", _without_codes(text, base).lower()) if len(word) > 1]
