@@ -4,7 +4,7 @@ SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 UNEXPLAINED = "Nothing known is wrong, but something failed"
 UNEXPLAINED_TEXT = (
-    "No entry of the knowledge base knows this: it may be the program's own mistake, or a fault that is new here."
+    "No entry of the knowledge base fits this: it may be the program's own mistake, or a fault that is new here."
 )
 UNEXPLAINED_STEPS = ("gpu-doctor check --container <container>", "gpu-doctor image <image> --gpu <gpu>")
 """What tells more than a log does: the machine and container where it failed; whether the image has the GPU's code."""

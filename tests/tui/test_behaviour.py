@@ -168,7 +168,7 @@ async def test_an_error_that_no_entry_knows_is_marked_and_walked_to() -> None:
     async with running(Recorded(told.mismatch), scenes.pasted("unknown.log")) as (app, pilot):
         shown = screen_text(app)
         assert "Nothing known is wrong, but something failed" in shown
-        assert "No entry of the knowledge base knows" in shown
+        assert "No entry of the knowledge base fits" in shown
         pane = app.screen.query_one("#log", Rows)
         assert pane.cursor == 2
         await pilot.press("n")
