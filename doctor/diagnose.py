@@ -49,6 +49,15 @@ class Suspect:
     """What decided it."""
 
 
+def ruled_out(suspects: Iterable[Suspect]) -> dict[str, list[str]]:
+    """The titles of the causes that are ruled out, together by what was seen: one message rules out several."""
+    titles: dict[str, list[str]] = {}
+    for suspect in suspects:
+        if suspect.state == "ruled out":
+            titles.setdefault(suspect.seen, []).append(suspect.cause.title)
+    return titles
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """A finding with the words of its entry."""

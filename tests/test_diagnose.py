@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from doctor.diagnose import diagnose, holds
+from doctor.diagnose import Suspect, diagnose, holds, ruled_out
 from doctor.finding import CheckState, Evidence, Finding, Outcome, Severity, Sureness
 from doctor.knowledge import Base, Cause, Deciding, Entry, Fix
 
@@ -203,3 +203,16 @@ def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
     assert [fix.title for fix in named.fixes] == ["any", "paddle"]
     (signs,) = diagnose([finding("of-one", seems_framework="paddle")], base).ranked
     assert [fix.title for fix in signs.fixes] == ["any", "paddle", "torch"], "signs only order"
+
+
+def test_causes_that_one_thing_rules_out_stand_together() -> None:
+    suspects = [
+        Suspect(Cause(title, "", ()), state, seen)
+        for title, state, seen in (
+            ("the driver", "likely", "said"),
+            ("the snap", "ruled out", "said"),
+            ("the root", "ruled out", "a check"),
+            ("the GPU", "ruled out", "said"),
+        )
+    ]
+    assert ruled_out(suspects) == {"said": ["the snap", "the GPU"], "a check": ["the root"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from doctor.diagnose import Diagnosis, Suspect
+from doctor.diagnose import Diagnosis, Suspect, ruled_out
 from doctor.finding import Evidence, Outcome
 from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
@@ -121,15 +121,22 @@ def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
     """What may have caused it; where facts tell which it is, the others by title."""
     decided = any(suspect.state == "likely" for suspect in suspects) and not look.verbose
     for suspect in suspects:
+        if suspect.state == "ruled out":
+            continue
         yield ""
         yield f"   {SUSPECT_WORDS[suspect.state]}: {plain(suspect.cause.title)}"
         if suspect.seen:
             yield from wrapped(f"Seen: {suspect.seen}", look.width, "     ")
-        if suspect.state == "ruled out" or (suspect.state == "open" and decided):
+        if suspect.state == "open" and decided:
             continue
         yield from wrapped(suspect.cause.text, look.width, "     ")
         for command in suspect.cause.commands:
             yield from _command(command, look, "     ")
+    for seen, titles in ruled_out(suspects).items():
+        yield ""
+        yield from wrapped(f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", look.width, "   ")
+        if seen:
+            yield from wrapped(f"Seen: {seen}", look.width, "     ")
 
 
 def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:

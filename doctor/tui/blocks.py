@@ -185,8 +185,7 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
         yield title("Explains")
         for fault in item.explains:
             yield related(fault)
-    for suspect in item.causes:
-        yield from _suspect(suspect)
+    yield from _suspects(item.causes)
     if report.not_examined:
         yield gap()
         yield title("Not looked at")
@@ -194,14 +193,22 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
             yield note(row, "   ")
 
 
-def _suspect(suspect: Suspect) -> Iterator[Block]:
-    cause = suspect.cause
+def _suspects(suspects: Sequence[Suspect]) -> Iterator[Block]:
+    from doctor.diagnose import ruled_out
+
+    for suspect in suspects:
+        if suspect.state != "ruled out":
+            yield from _headed(f"{SUSPECT_WORDS[suspect.state]}: {suspect.cause.title}", suspect.seen)
+            yield from _told(suspect.cause)
+    for seen, titles in ruled_out(suspects).items():
+        yield from _headed(f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", seen)
+
+
+def _headed(says: str, seen: str) -> Iterator[Block]:
     yield gap()
-    yield title(f"{SUSPECT_WORDS[suspect.state]}: {cause.title}")
-    if suspect.seen:
-        yield prose(f"Seen: {suspect.seen}", "   ")
-    if suspect.state != "ruled out":
-        yield from _told(cause)
+    yield title(says)
+    if seen:
+        yield prose(f"Seen: {seen}", "   ")
 
 
 def _told(cause: Cause) -> Iterator[Block]:
