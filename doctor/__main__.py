@@ -72,6 +72,10 @@ def _say(text: str) -> int:
         print(text, flush=True)
     except BrokenPipeError:
         leave_pipe()
+    except OSError as error:
+        print(f"gpu-doctor: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        leave_pipe()
+        return 2
     return 0
 
 

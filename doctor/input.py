@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
@@ -14,6 +16,8 @@ from doctor.output import writing
 from doctor.text import one_line
 
 STDIN = "-"
+PATIENCE = 1.0
+"""Seconds before it is said what is being waited for."""
 
 
 def said(name: str | os.PathLike[str]) -> str:
@@ -53,6 +57,28 @@ def spooled(name: str, limit: int) -> Iterator[str]:
         yield copy.name
 
 
+@contextmanager
+def _word_of_waiting(name: str) -> Iterator[None]:
+    """A pipe opens when somebody writes to it: say so to who waits at a terminal."""
+    words = f"waiting for something to write to {one_line(name, 200)}, a pipe; Ctrl-C ends it"
+    timer = threading.Timer(PATIENCE, lambda: print(words, file=sys.stderr, flush=True))
+    if sys.stderr.isatty() and is_pipe(name):
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def is_pipe(name: str) -> bool:
+    """Whether it can be read but once, as what `<(command)` of a shell stands for."""
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def whole(name: str | os.PathLike[str], limit: int, what: str = "", *, is_text: bool = False) -> bytes:
     """All of the input; of what is longer than the limit, one byte more than that. `what` it should be.
 
@@ -69,7 +95,9 @@ def opened(name: str | os.PathLike[str], what: str = "", *, is_text: bool = Fals
         if name == STDIN:
             yield (pasted if is_text else piped)(what)
             return
-        with open(name, "rb") as file:
+        with _word_of_waiting(said(name)):
+            file = open(name, "rb")  # noqa: SIM115 - closed below
+        with file:
             yield file
     except OSError as error:
         raise UsageError(f"{one_line(said(name), 400)} cannot be read: {error.strerror or error}") from None

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,9 +73,10 @@ def test_what_the_locale_cannot_show_is_no_traceback(words: str) -> None:
 
 
 def test_a_full_disk_and_a_file_that_breaks_are_named() -> None:
-    command = f"{sys.executable} -m doctor knowledge list > /dev/full"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    one_line_error(done, "standard output", "No space left")
+    for words in ("knowledge list", "--help", "--version", "lint --help", "lint --version", "binary /bin/ls"):
+        command = f"{sys.executable} -m doctor {words} > /dev/full"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+        one_line_error(done, "standard output", "No space left")
     one_line_error(doctor("explain", "/proc/self/mem"), "/proc/self/mem cannot be read")
 
 
@@ -282,6 +284,37 @@ def test_output_leaves_nothing_behind_and_replaces_no_device(verb: str, tmp_path
     assert (link.is_symlink(), bool(real.read_text())) == (True, True)
     assert {one.name for one in tmp_path.iterdir()} == {"a.log", "real", "link", "pipe"}
     assert not Path(f"{tmp_path}.part").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["explain x/a.log", "replay x/a.log", "lint x/a.log", "triage x/a.log", "knowledge test x", "explain a.log --knowledge x",
+     "binary x/a.log", "image x", "explain a.log --output x/out", "triage a.log --state x/state", "diff a.log x/a.log"],
+)  # fmt: skip
+def test_what_may_not_be_read_or_written_is_one_line(words: str, tmp_path: Path) -> None:
+    """Also by root, who may whatever the modes say, but for here."""
+    (tmp_path / "x").mkdir()
+    for name in ("x/a.log", "a.log"):
+        (tmp_path / name).write_text('{"readings": {}, "format": 1, "target": {}, "taken_at": "", "tool_version": ""}')
+    (tmp_path / "x").chmod(0)
+    command = [sys.executable, "-m", "doctor", *words.split()]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may read everything, and there is no setpriv to take that away")
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *command]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environment
+    )
+    (tmp_path / "x").chmod(0o700)
+    one_line_error(done, "Permission denied", "x")
+
+
+def test_a_state_file_is_a_regular_file(tmp_path: Path) -> None:
+    log, pipe = tmp_path / "a.log", tmp_path / "pipe"
+    log.write_text(FAULTY)
+    os.mkfifo(pipe)
+    one_line_error(doctor("triage", str(log), "--state", str(pipe)), "pipe is no regular file")
 
 
 def test_quiet_says_nothing_when_nothing_is_wrong() -> None:

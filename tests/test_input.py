@@ -160,6 +160,24 @@ def test_a_name_is_told_in_one_line(tmp_path: Path) -> None:
     assert said("-") == "standard input"
 
 
+def test_who_waits_for_a_pipe_is_told_so(tmp_path: Path) -> None:
+    """As `cat` it goes on waiting, but a person at a terminal sees for what."""
+    os.mkfifo(tmp_path / "pipe")
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*DOCTOR.split(), "explain", "pipe"], stdin=slave, stdout=subprocess.PIPE, stderr=slave, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    os.close(slave)
+    told = os.read(master, 1000).decode()
+    with open(tmp_path / "pipe", "w") as stream:
+        stream.write(FAULTY)
+    out, _ = process.communicate(timeout=60)
+    os.close(master)
+    assert "waiting for something to write to pipe, a pipe" in told
+    assert b"no GPU code" in out
+
+
 # Every writer of files in the same words
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -96,7 +97,10 @@ def journal(path: Path, base: Base, form: str) -> Iterator[Journal]:
     head = {"gpu-doctor": __version__, "knowledge": knowledge_of(base), "form": form}
     name = f"--state {path}"
     with writing(name):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{name} is no regular file; choose another name")
     with os.fdopen(descriptor, "r+b") as file:
         begin = file.read(32)
         if begin and not begin.startswith(b'{"form": '):

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from doctor.__main__ import VERBS, leave_pipe
 from doctor.errors import UsageError
+from doctor.output import answering
 from doctor.version import __version__
 
 
@@ -34,9 +35,10 @@ class _Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return f"{self.about}\n\n{super().format_help()}"
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        sys.stdout.flush()  # here, where a reader that has left is no error
-        super().exit(status, message)
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version, to standard output; argparse's own is silent where that fails."""
+        with answering(None) as stream:
+            stream.write(message)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} --help`")

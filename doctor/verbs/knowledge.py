@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import json
 import os
 import shlex
@@ -150,6 +151,8 @@ def _test(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             told = f"is a file; test its folder: {folder.parent}" if folder.exists() else "no such folder"
             raise UsageError(f"knowledge test {folder}: {told}")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise UsageError(f"knowledge test {folder}: {os.strerror(errno.EACCES)}")
     base = load([*options.knowledge, *folders])
     tested = _identities(base, folders)
     if not tested and not base.errors:

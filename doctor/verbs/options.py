@@ -78,6 +78,8 @@ def folders(options: argparse.Namespace) -> tuple[Path, ...]:
     for folder in options.knowledge:
         if not os.path.isdir(folder):
             raise UsageError(f"--knowledge {folder}: no such folder")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise UsageError(f"--knowledge {folder} cannot be read: Permission denied")
     own = config_folder() / "knowledge"
     # Path.is_dir would raise for a home that this user may not enter.
     return (*([own] if os.path.isdir(own) else []), *options.knowledge)

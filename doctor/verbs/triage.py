@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import stat
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -30,7 +29,7 @@ from doctor.bundles.json_lines import Fields
 from doctor.bundles.sources import Reading, named, tickets
 from doctor.bundles.ticket import Ticket
 from doctor.errors import UsageError
-from doctor.input import STDIN, said, spooled
+from doctor.input import STDIN, is_pipe, said, spooled
 from doctor.output import answering
 from doctor.render.desk import FORMATS, write
 from doctor.text import one_line
@@ -65,10 +64,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.jobs < 0 or options.timeout <= 0:
         raise UsageError("--jobs and --timeout take a number above 0")
-    once = [path for path in dict.fromkeys(options.paths) if path == STDIN or _is_pipe(path)]
+    once = [path for path in dict.fromkeys(options.paths) if path == STDIN or is_pipe(path)]
     if not once and not any(map(named, options.paths)):
         # One that is missing beside others is a ticket that cannot be read; where all are, it is a slip.
-        raise UsageError(f"{one_line(options.paths[0])} cannot be read: no such file or folder")
+        raise UsageError(f"{one_line(options.paths[0])} cannot be read: {_why_not(options.paths[0])}")
     look = shared.look(options)
     order = Order(shared.folders(options), options.format, options.fail_on, options.timeout, look)
     with ExitStack() as stack:
@@ -99,12 +98,14 @@ def _copied(path: str) -> Iterator[str]:
         yield copy
 
 
-def _is_pipe(path: str) -> bool:
-    """Whether it can be read but once, as what `<(command)` of a shell stands for."""
+def _why_not(path: str) -> str:
     try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return "no such file or folder"
 
 
 def _with_state(found: Iterable[Ticket], order: Order, jobs: int, noted: Journal) -> Iterator[Answer]:
