@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from doctor.cache import cached, cached_at, keep
@@ -87,8 +87,27 @@ def automaton(sought: Sequence[Trigger], marks: Sequence[bytes]) -> Any:
     flags = [hyperscan.HS_FLAG_CASELESS if one.caseless else 0 for one in sought]
     flags += [hyperscan.HS_FLAG_SINGLEMATCH] * len(marks)
     database = hyperscan.Database()
-    database.compile(expressions=expressions, ids=list(range(len(flags))), elements=len(flags), flags=flags)
+    ids = list(range(len(flags)))
+    _aside(lambda: database.compile(expressions=expressions, ids=ids, elements=len(flags), flags=flags))
     return database
+
+
+def _aside(call: Callable[[], None]) -> None:
+    """In another thread: Hyperscan compiles for seconds and lets others run, so that Ctrl-C is heard here meanwhile."""
+    import threading
+    from concurrent.futures import Future
+
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+            done.set_result(None)
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    done.result()
 
 
 def whole(patterns: Iterable[str], marks: tuple[bytes, ...]) -> tuple[list[Trigger] | _Kept, Any]:

@@ -333,3 +333,25 @@ def test_the_status_of_containerds_reply_is_no_part_of_a_value() -> None:
     entry = ENTRY.replace("cannot open shared object file'''", "(?P<reason>cannot open .*)'''")
     base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
     assert found(f"{MESSAGE}: unknown.", base) == [(1, {**LIBRARY, "reason": "cannot open shared object file"})]
+
+
+def test_ctrl_c_is_heard_while_the_automaton_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes seconds in C; only the main thread gets the interrupt. What fails there is told here."""
+    import threading
+
+    import hyperscan
+
+    from doctor.automaton import automaton, triggers
+
+    inside: list[threading.Thread] = []
+
+    class Database:
+        def compile(self, **_: object) -> None:
+            inside.append(threading.current_thread())
+            raise hyperscan.error("beyond it")
+
+    monkeypatch.setattr(hyperscan, "Database", Database)
+    with pytest.raises(hyperscan.error, match="beyond it"):
+        automaton(triggers(["no kernel image"]), [])
+    assert inside
+    assert inside[0] is not threading.main_thread()
