@@ -157,12 +157,14 @@ def of_library(soname: str, cuda_major: str = "") -> dict[str, str]:
     provider = provider_of(soname)
     sure = not provider.names_unverified
     packages = [name for name in provider.apt if not name.endswith("-x")]
+    own = packages[0] if packages and sure else ""
+    names = (own, provider.debian) if provider.kind == "rocm" else (provider.debian, own)  # AMD's source comes first
     values = {
         "library_stem": found.group(1),
         "soname_major": found.group(2) or "",
         "component": provider.component,
         "pip_package": pip_package(provider.pip, cuda_major) if sure else "",
-        "apt_package": provider.debian or (packages[0] if packages and sure else ""),
+        "apt_package": names[0] or names[1],
         "conda_package": provider.conda if sure else "",
         "provider": _provider(provider.kind, provider.debian),
         "nature": _nature(provider.kind, provider.debian),
