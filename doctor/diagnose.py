@@ -252,7 +252,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     values = finding.values
     told = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
     # what is common, where no sign tells otherwise
-    seems = {"system": values.get("system", "linux"), "board": "none", **told}
+    seems = {"system": values.get("system", "linux"), "board": "none", "stage": "run", **told}
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]

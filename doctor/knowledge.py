@@ -29,7 +29,7 @@ RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
 CIRCUMSTANCES = (
     "engine", "system", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol",
-    "framework", "said", "board",
+    "framework", "said", "board", "stage",
 )  # fmt: skip
 DECIDING = ("check", "shown by")
 DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")
