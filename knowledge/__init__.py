@@ -57,13 +57,14 @@ override, follow), target (what the code was built for), supported, driver, kern
 follows), folder, code, xid, pci, index, count, size, free, process, pid, command, module, kernel, reason, framework
 (framework_name, gpu_build, older_build and gpu_check follow).
 
-Beside them a finding has seems_engine, seems_system, seems_distro, seems_vendor, seems_cluster, seems_stage and seems_framework
-where the log shows signs of them: they only put the fixes in order.
+Beside them a finding has seems_engine, seems_system, seems_distro, seems_vendor, seems_cluster, seems_stage and
+seems_framework where the log shows signs of them: they only put the fixes in order.
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer, enroot;
 system: linux (also WSL, and where nothing tells), windows; distro: debian, ubuntu, rhel, fedora, suse, arch;
-vendor: nvidia, amd; cluster: kubernetes; stage: build (of an image), run; gpu: newer, older, other (than all that the program has code for);
+vendor: nvidia, amd; cluster: kubernetes; stage: build (of an image), run; gpu: newer, older, other (than all that the
+program has code for);
 copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with other processes (what was
 lacking, by the program's account); relative: known, not known (a GPU whose code a gfx target can load by
