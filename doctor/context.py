@@ -56,7 +56,7 @@ PLACES = {
         "system", "linux"),
     r"\b[Jj]etson\b|\bJetPack\b|-tegra\b|/tegra/|\bl4t-|\bnv_tegra_release\b": ("board", "jetson"),
     # BuildKit, Docker's former builder, Buildah
-    r"\[(?:[\w.-]+ +)?\d+/\d+\] RUN |did not complete successfully: exit code|executor failed running \["
+    r"\[(?:[\w.-]+)? *\d+/\d+\] RUN |did not complete successfully: exit code|executor failed running \["
     r"|error building at|^(?:Step|STEP) \d+/\d+ ?: ?RUN |^The command '/bin/\w+ .* returned a non-zero": (
         "stage", "build"),
     r"\d-generic\b": ("distro", "ubuntu"),

@@ -271,6 +271,7 @@ def test_what_is_put_around_a_message(wrapped: str) -> None:
         ("Linux 6.8.0-45-generic\nLinux 5.14.0-427.el9.x86_64\n", {}),
         ("NVRM: loading\nHIP error: none\n", {}),
         ("#12 [stage-1 5/9] RUN pip install x\n", {"seems_stage": "build"}),
+        ("#12 [ 8/10] RUN pip install x\n", {"seems_stage": "build"}),
         (
             'ERROR: failed to solve: process "/bin/sh -c x" did not complete successfully: exit code: 1\n',
             {"seems_stage": "build"},
