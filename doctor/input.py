@@ -6,9 +6,8 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
 from doctor.errors import UsageError
@@ -23,6 +22,12 @@ PATIENCE = 1.0
 def said(name: str | os.PathLike[str]) -> str:
     """The input's name as a person knows it."""
     return "standard input" if name == STDIN else os.fspath(name)
+
+
+def demand_once(names: Sequence[str]) -> None:
+    """Raises UsageError where standard input is named twice: what is read the second time would be empty, and wrong."""
+    if list(names).count(STDIN) > 1:
+        raise UsageError("standard input can be read but once: name it once, and files for the rest")
 
 
 def pasted(what: str) -> BinaryIO:
@@ -45,6 +50,8 @@ def spooled(name: str, limit: int) -> Iterator[str]:
 
     Raises UsageError where the input cannot be read, is longer than the limit, or finds no room.
     """
+    from tempfile import NamedTemporaryFile  # few need it, and it is slow to import
+
     with NamedTemporaryFile(prefix="gpu-doctor-") as copy:
         with opened(name, "the log", is_text=True) as stream:
             while piece := stream.read(1 << 20):

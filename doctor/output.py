@@ -73,5 +73,7 @@ def written(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 
 
 def destination(word: str) -> Path | None:
-    """What --output names: a file, or None for standard output, which `-` means."""
+    """What --output names: a file, or None for standard output, which `-` means. Raises UsageError."""
+    if not word:
+        raise UsageError("--output was given an empty name; is a variable not set?")
     return None if word == "-" else Path(word)

@@ -127,6 +127,17 @@ def test_the_copy_of_a_pipe_is_removed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("words", ["explain - -", "lint - -", "triage - -", "diff - -", "check --log - --log -"])
+def test_standard_input_is_named_once(words: str) -> None:
+    """The second reading would be empty, and hide what the first one said."""
+    refused(shell(f"{DOCTOR} {words}", FAULTY.encode()), "can be read but once")
+
+
+@pytest.mark.parametrize("words", ["explain a.log --output ''", "record --yes -o ''"])
+def test_an_output_without_a_name_is_a_variable_that_is_not_set(words: str) -> None:
+    refused(shell(f"{DOCTOR} {words}"), "--output was given an empty name")
+
+
 @pytest.mark.parametrize("verb", ["image", "binary"])
 def test_what_is_read_at_many_places_cannot_come_through_a_pipe(verb: str) -> None:
     refused(shell(f"{DOCTOR} {verb} -"), "standard input", "write it to a file")

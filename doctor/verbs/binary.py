@@ -17,7 +17,6 @@ import argparse
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from doctor.binary.device_code import Depth
@@ -83,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         _write(form(answer), options.output)
         return answer.code
+    from tempfile import SpooledTemporaryFile  # slow to import
+
     with SpooledTemporaryFile(1 << 20, "w+", encoding="utf-8") as kept:  # a tree of any size, and its end decides
         kept.writelines(form(answer))
         kept.seek(0)

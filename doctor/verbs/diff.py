@@ -22,7 +22,7 @@ from doctor.engine import judge
 from doctor.errors import UsageError
 from doctor.facts import Facts, parse
 from doctor.finding import SEVERITIES
-from doctor.input import STDIN, said, whole
+from doctor.input import demand_once, said, whole
 from doctor.render.difference import difference_json, difference_markdown, difference_text
 from doctor.report import SCHEMA, to_json
 from doctor.snapshot import LARGEST, loads
@@ -44,8 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
     checks = discover()
-    if options.a == options.b == STDIN:
-        raise UsageError("standard input can be read but once: name a file for one of both")
+    demand_once((options.a, options.b))
     sides: list[tuple[Mapping[str, Any], Facts | None]] = []
     for name in (options.a, options.b):
         data = whole(name, LARGEST, "a snapshot or report")

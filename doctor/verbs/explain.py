@@ -17,7 +17,7 @@ import shlex
 
 from doctor.errors import UsageError
 from doctor.finding import Finding
-from doctor.input import opened, said
+from doctor.input import demand_once, opened, said
 from doctor.knowledge import Base
 from doctor.logs import explain_stream
 from doctor.report import Report
@@ -37,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     base, patterns = shared.base(options)
+    demand_once(options.files)
     beside, notes = _of_image(options, base)
     reports: list[Report] = []
     for name in options.files:

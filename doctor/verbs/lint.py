@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Sequence
 
 from doctor.errors import UsageError
-from doctor.input import said, whole
+from doctor.input import demand_once, said, whole
 from doctor.lint.examine import UNKNOWN, lint
 from doctor.lint.yaml_lines import LARGEST
 from doctor.render.lint import lint_text
@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    demand_once(options.files)
     base, _ = shared.base(options)
     reports = [lint(said(name), _read(name), base) for name in options.files]
     if options.ignore_unknown:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor.errors import UsageError
+from doctor.input import demand_once
 from doctor.knowledge import Base, load
 from doctor.match import Patterns, patterns_of
 from doctor.output import answering, destination
@@ -131,6 +132,7 @@ def examine(
     from doctor.snapshot import Target
 
     _demand_sense(options)
+    demand_once(options.log)
     for name in options.log:
         _demand_log(name)
     if not os.path.isdir(options.root):

@@ -29,7 +29,7 @@ from doctor.bundles.json_lines import Fields
 from doctor.bundles.sources import Reading, named, tickets
 from doctor.bundles.ticket import Ticket
 from doctor.errors import UsageError
-from doctor.input import STDIN, is_pipe, said, spooled
+from doctor.input import STDIN, demand_once, is_pipe, said, spooled
 from doctor.output import answering
 from doctor.render.desk import FORMATS, write
 from doctor.text import one_line
@@ -64,6 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.jobs < 0 or options.timeout <= 0:
         raise UsageError("--jobs and --timeout take a number above 0")
+    demand_once(options.paths)
     once = [path for path in dict.fromkeys(options.paths) if path == STDIN or is_pipe(path)]
     if not once and not any(map(named, options.paths)):
         # One that is missing beside others is a ticket that cannot be read; where all are, it is a slip.
