@@ -271,6 +271,8 @@ def circumstances(facts: Facts) -> dict[str, str]:
         known["vendor"] = "nvidia" if facts.pci.nvidia else "amd"
     if facts.kubernetes and facts.kubernetes.is_node:
         known["cluster"] = "kubernetes"
+    if facts.container:
+        known["stage"] = "run"
     return known
 
 

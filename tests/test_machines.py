@@ -213,7 +213,7 @@ def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
         "the container was started without the GPU": ("ruled out" if requests else "likely", True),
         "CUDA_VISIBLE_DEVICES hides the GPU": ("open", False),
         "the driver does not work on the host": ("ruled out", True),
-        "an image is being built, and a build has no GPU": ("open", False),
+        "an image is being built, and a build has no GPU": ("ruled out", False),
     }
     assert next(iter(decided)).startswith("CUDA_VISIBLE" if requests else "the container"), "the likeliest first"
     assert item.fixes[0].title.startswith("take the wrong" if requests else "give the container"), "and its fix"
