@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from doctor.finding import SEVERITIES, SURENESS, Finding, Outcome, Severity
 from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, filled
+from doctor.words import ALTERNATIVE_WORDS, SUSPECT_WORDS
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
@@ -49,13 +50,20 @@ class Suspect:
     """What decided it."""
 
 
-def ruled_out(suspects: Iterable[Suspect]) -> dict[str, list[str]]:
-    """The titles of the causes that are ruled out, together by what was seen: one message rules out several."""
-    titles: dict[str, list[str]] = {}
+def in_words(suspects: Iterable[Suspect]) -> Iterator[tuple[str, str, Suspect | None]]:
+    """Causes with their headings and what was seen, told once; those that one thing rules out have one heading."""
+    before: Suspect | None = None
+    out: dict[str, list[str]] = {}
     for suspect in suspects:
         if suspect.state == "ruled out":
-            titles.setdefault(suspect.seen, []).append(suspect.cause.title)
-    return titles
+            out.setdefault(suspect.seen, []).append(suspect.cause.title)
+            continue
+        again = before if before and before.state == suspect.state == "likely" else None
+        words = ALTERNATIVE_WORDS if again else SUSPECT_WORDS[suspect.state]
+        yield f"{words}: {suspect.cause.title}", "" if again and again.seen == suspect.seen else suspect.seen, suspect
+        before = suspect
+    for seen, titles in out.items():
+        yield f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", seen, None
 
 
 @dataclass(frozen=True, slots=True)

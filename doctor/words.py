@@ -2,6 +2,8 @@
 
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
+ALTERNATIVE_WORDS = "Or it is"
+"""Before a cause that is as likely as the one before."""
 UNEXPLAINED = "Nothing known is wrong, but something failed"
 UNEXPLAINED_TEXT = (
     "No entry of the knowledge base fits this: it may be the program's own mistake, or a fault that is new here."

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from doctor.diagnose import Suspect, diagnose, holds, ruled_out
+from doctor.diagnose import Suspect, diagnose, holds, in_words
 from doctor.finding import CheckState, Evidence, Finding, Outcome, Severity, Sureness
 from doctor.knowledge import Base, Cause, Deciding, Entry, Fix
 
@@ -205,14 +205,24 @@ def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
     assert [fix.title for fix in signs.fixes] == ["any", "paddle", "torch"], "signs only order"
 
 
-def test_causes_that_one_thing_rules_out_stand_together() -> None:
+def test_causes_in_words_tell_alternatives_and_what_one_thing_rules_out_once() -> None:
     suspects = [
         Suspect(Cause(title, "", ()), state, seen)
         for title, state, seen in (
             ("the driver", "likely", "said"),
+            ("the root", "likely", "said"),
+            ("the node", "likely", "a check"),
+            ("the user", "open", ""),
             ("the snap", "ruled out", "said"),
-            ("the root", "ruled out", "a check"),
+            ("the rights", "ruled out", "a check"),
             ("the GPU", "ruled out", "said"),
         )
     ]
-    assert ruled_out(suspects) == {"said": ["the snap", "the GPU"], "a check": ["the root"]}
+    assert [(heading, seen) for heading, seen, _ in in_words(suspects)] == [
+        ("It is likely: the driver", "said"),
+        ("Or it is: the root", ""),
+        ("Or it is: the node", "a check"),
+        ("It may be: the user", ""),
+        ("Ruled out: the snap; the GPU", "said"),
+        ("Ruled out: the rights", "a check"),
+    ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from doctor.diagnose import Diagnosis, Suspect, ruled_out
+from doctor.diagnose import Diagnosis, Suspect, in_words
 from doctor.finding import Evidence, Outcome
 from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
 from doctor.render.prose import wrapped
 from doctor.report import Corrected, Report
 from doctor.text import plain
-from doctor.words import SURE_WORDS, SUSPECT_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
+from doctor.words import SURE_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
@@ -120,23 +120,16 @@ def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
 def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
     """What may have caused it; where facts tell which it is, the others by title."""
     decided = any(suspect.state == "likely" for suspect in suspects) and not look.verbose
-    for suspect in suspects:
-        if suspect.state == "ruled out":
-            continue
+    for heading, seen, suspect in in_words(suspects):
         yield ""
-        yield f"   {SUSPECT_WORDS[suspect.state]}: {plain(suspect.cause.title)}"
-        if suspect.seen:
-            yield from wrapped(f"Seen: {suspect.seen}", look.width, "     ")
-        if suspect.state == "open" and decided:
+        yield from wrapped(heading, look.width, "   ")
+        if seen:
+            yield from wrapped(f"Seen: {seen}", look.width, "     ")
+        if suspect is None or (suspect.state == "open" and decided):
             continue
         yield from wrapped(suspect.cause.text, look.width, "     ")
         for command in suspect.cause.commands:
             yield from _command(command, look, "     ")
-    for seen, titles in ruled_out(suspects).items():
-        yield ""
-        yield from wrapped(f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", look.width, "   ")
-        if seen:
-            yield from wrapped(f"Seen: {seen}", look.width, "     ")
 
 
 def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:

@@ -18,7 +18,7 @@ from doctor.tui.signs import SIGNS
 from doctor.words import SURE_WORDS, SUSPECT_WORDS, UNEXPLAINED
 
 if TYPE_CHECKING:
-    from doctor.diagnose import Diagnosis, SetAside, Suspect
+    from doctor.diagnose import Diagnosis, SetAside
     from doctor.finding import Evidence
     from doctor.knowledge import Cause, Entry, Fix
     from doctor.report import Corrected, Report
@@ -176,6 +176,8 @@ def aside_card(item: SetAside, width: int) -> list[Row]:
 
 def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
     """What is wrong, in words."""
+    from doctor.diagnose import in_words
+
     words = f"{item.finding.fault} · {item.severity} · {SURE_WORDS[item.finding.sure]}"
     yield note(words)
     yield gap()
@@ -185,30 +187,18 @@ def wrong(item: Diagnosis, report: Report) -> Iterator[Block]:
         yield title("Explains")
         for fault in item.explains:
             yield related(fault)
-    yield from _suspects(item.causes)
+    for heading, seen, suspect in in_words(item.causes):
+        yield gap()
+        yield title(heading)
+        if seen:
+            yield prose(f"Seen: {seen}", "   ")
+        if suspect:
+            yield from _told(suspect.cause)
     if report.not_examined:
         yield gap()
         yield title("Not looked at")
         for row in report.not_examined:
             yield note(row, "   ")
-
-
-def _suspects(suspects: Sequence[Suspect]) -> Iterator[Block]:
-    from doctor.diagnose import ruled_out
-
-    for suspect in suspects:
-        if suspect.state != "ruled out":
-            yield from _headed(f"{SUSPECT_WORDS[suspect.state]}: {suspect.cause.title}", suspect.seen)
-            yield from _told(suspect.cause)
-    for seen, titles in ruled_out(suspects).items():
-        yield from _headed(f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", seen)
-
-
-def _headed(says: str, seen: str) -> Iterator[Block]:
-    yield gap()
-    yield title(says)
-    if seen:
-        yield prose(f"Seen: {seen}", "   ")
 
 
 def _told(cause: Cause) -> Iterator[Block]:
