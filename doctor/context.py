@@ -52,6 +52,7 @@ PLACES = {
     r"[\\](?:Scripts|site-packages|AppData|_MEI\d+)[\\]|[\\]TensileLibrary": ("system", "windows"),
     r"\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": ("system", "windows"),
     r"\b(?:nvcuda|cudart64_\d+)\.dll\b": ("system", "windows"),
+    r"\[\w+ @ 0000[0-9a-f]{12}\]": ("system", "windows"),  # FFmpeg: an address as Windows writes one
     r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),
     r"\b[Jj]etson\b|\bJetPack\b|-tegra\b|/tegra/|\bl4t-|\bnv_tegra_release\b": ("board", "jetson"),
@@ -83,7 +84,7 @@ PLACES = {
     r"\bggml_cuda|\bggml-cuda|\bllama_model_load|\bllama runner\b|starting llama server": ("framework", "llama.cpp"),
     r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
     r"\bTorchSharp\b": ("framework", "torchsharp"),
-    r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ 0x[0-9a-f]+\]|\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": (
+    r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ (?:0x|0000)[0-9a-f]+\]|\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": (
         "framework", "another"),
     r"cudnn_conv_layer|\bsyncedmem\.cpp|/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
 }  # fmt: skip
