@@ -84,8 +84,8 @@ PLACES = {
     r"\bggml_cuda|\bggml-cuda|\bllama_model_load|\bllama runner\b|starting llama server": ("framework", "llama.cpp"),
     r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
     r"\bTorchSharp\b": ("framework", "torchsharp"),
-    r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ (?:0x|0000)[0-9a-f]+\]|\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": (
-        "framework", "another"),
+    r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ (?:0x|0000)[0-9a-f]+\]": ("framework", "another"),
+    r"\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": ("framework", "another"),
     r"cudnn_conv_layer|\bsyncedmem\.cpp|/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
 }  # fmt: skip
 """Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's or a framework's names.
