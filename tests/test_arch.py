@@ -617,8 +617,8 @@ def test_unknown_libraries() -> None:
     assert provider_of("libnvidia-new.so.1").kind == "driver"
     assert provider_of("libnvidia-new.so.1").unverified
     for name, component in {
-        "libcutensorMp.so.2": "CUDA",
-        "libnvcomp.so.4": "CUDA",
+        "libcustatevec.so.1": "CUDA",
+        "libcutensornet.so.2": "CUDA",
         "libhipdnn.so.0": "ROCm",
         "librocm-core.so.1": "ROCm",
         "libpython3.12.so.1.0": "CPython 3.12",
