@@ -213,6 +213,8 @@ class Patterns:
 
         full = {pattern for pattern, hits in scan.hits.items() if len(hits) >= self._most[pattern]}
         vain = {pattern for pattern, tries in scan.tried.items() if tries >= VAIN and not scan.hits.get(pattern)}
+        full |= vain.intersection(FAILURES)  # what no entry knows is not worth a long search
+        vain -= full
         kept = [(one, tuple(p for p in one.patterns if p not in full and p not in vain)) for one in self._triggers]
         sought = [one._replace(patterns=patterns) for one, patterns in kept if patterns]
         with suppress(hyperscan.error):  # too large for Hyperscan: as before, then

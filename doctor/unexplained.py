@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 FAILURES = (
     # the last line of a traceback, and how programs in other languages end
-    r"(?:^|\] |\) )(?:\w+\.){0,6}[A-Z]\w*(?:Error|Exception|Failure)(?:: |$)|^\s*what\(\): +\S",
+    r"(?:^|\] |\) )(?:\w+\.){0,6}[A-Z]\w*(?:Error: |Exception: |Failure: )|^\s*what\(\): +\S",
+    r"^(?:\w+\.){0,6}(?:AssertionError|MemoryError|NotImplementedError|RecursionError)$",
     r"^(?:panic: |fatal error: |[Ff]atal (?:Python )?error\b|FATAL(?: ERROR)?: |terminate called|thread '.*' panicked)",
     r"\b(?:Segmentation fault|core dumped|Illegal instruction|Assertion [`'].*failed|SIG(?:SEGV|ABRT|BUS|ILL))\b",
     # engines, shells, build tools and compilers

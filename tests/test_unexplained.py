@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
 
+from doctor import match
 from doctor.knowledge import Base
 from doctor.logs import explain_text
-from doctor.match import Patterns
+from doctor.match import Patterns, whole_lines
 from doctor.reply import draft
 from doctor.report import Report, exit_code
 from doctor.triage.answer import answer
-from doctor.unexplained import SHOWN
+from doctor.unexplained import FAILURES, SHOWN
 
 Told = Callable[[str], Report]
 
@@ -106,3 +108,15 @@ def test_marks_in_the_line_are_text(told: Told) -> None:
 def test_an_error_code_is_told_by_the_vendor_s_own_table(told: Told) -> None:
     report = told("RuntimeError: HIP error: hipErrorInvalidValue in launch\nRuntimeError: odd\n")
     assert [one.says for one in report.unexplained] == ["hipErrorInvalidValue is HIP error 1: invalid argument", ""]
+
+
+def test_a_log_full_of_harmless_failure_words_is_not_searched_for_long(
+    patterns: Patterns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match, "FLOOD", 500)
+    lines = 40_000
+    log = b"INFO my Error: nothing happened, exit code 0, and it failed to foo\n" * lines
+    scan = patterns.scan(whole_lines(io.BytesIO(log)))
+    tried = {pattern: scan.tried[pattern] for pattern in FAILURES if scan.tried[pattern]}
+    assert tried
+    assert max(tried.values()) < lines / 2
