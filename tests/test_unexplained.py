@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from doctor import match
 from doctor.knowledge import Base
 from doctor.logs import explain_text
 from doctor.match import Patterns, whole_lines
+from doctor.render.appearance import Appearance
+from doctor.render.text import report_text
 from doctor.reply import draft
 from doctor.report import Report, exit_code
 from doctor.triage.answer import answer
@@ -120,3 +123,12 @@ def test_a_log_full_of_harmless_failure_words_is_not_searched_for_long(
     tried = {pattern: scan.tried[pattern] for pattern in FAILURES if scan.tried[pattern]}
     assert tried
     assert max(tried.values()) < lines / 2
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("log", True), ("container", False)])
+def test_what_to_look_at_next_is_told_where_it_was_not_looked_at(kind: str, steps: bool, told: Told) -> None:
+    report = replace(told("SolverError: diverged\n"), kind=kind)
+    text = report_text(report, Appearance(color=False, unicode=True, width=100, verbose=False))
+    assert text.startswith("? open  Nothing known is wrong, but something failed\n")
+    assert ("gpu-doctor check --container <container>" in text) == steps
+    assert text.endswith("No known fault was found; what failed is not known here.\n")

@@ -176,6 +176,8 @@ def _unexplained(report: Report, look: Appearance) -> Iterator[str]:
         yield from _evidence(evidence, look)
     yield ""
     yield from wrapped(UNEXPLAINED_TEXT, look.width, "   ")
+    if report.kind not in ("log", "ticket"):  # else it was looked at already
+        return
     yield "   To look further, where it failed:"
     for step in UNEXPLAINED_STEPS:
         yield from _command(step, look, "   ")
