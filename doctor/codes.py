@@ -27,11 +27,13 @@ GROUPS = {
 
 def named(text: str) -> tuple[ErrorCode, ...]:
     """The codes that the text names, by name or as an Xid's number, each name once."""
+    names, numbers = NAME.findall(text), {int(number) for number in XID.findall(text)}
+    if not (names or numbers):
+        return ()
     from doctor.data import error_codes
 
-    rows = [row for name in NAME.findall(text) for row in _by_name().get(name, ())]
-    numbers = {int(number) for number in XID.findall(text)}
-    rows += [row for row in error_codes() if row.group == "xid" and row.code in numbers] if numbers else []
+    rows = [row for name in names for row in _by_name().get(name, ())]
+    rows += [row for row in error_codes() if row.group == "xid" and row.code in numbers]
     return tuple({row.name or f"{row.group} {row.code}": row for row in reversed(rows)}.values())[::-1]
 
 
@@ -48,6 +50,6 @@ def _by_name() -> dict[str, list[ErrorCode]]:
 def meaning(row: ErrorCode) -> str:
     """Such as `hipErrorInvalidValue is HIP error 1: invalid argument`."""
     number = f"{GROUPS[row.group]} {row.code}"
-    named = f"{row.name} is {number}" if row.name and row.group != "xid" else number
+    subject = f"{row.name} is {number}" if row.name and row.group != "xid" else number
     told = row.message or (row.name if row.group == "xid" else "")
-    return f"{named}: {told}" if told else named
+    return f"{subject}: {told}" if told else subject

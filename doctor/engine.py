@@ -246,7 +246,7 @@ def _said(snapshot: Snapshot, facts: Facts, base: Base, patterns: Patterns) -> t
             for finding in findings(scan, base):
                 seen = tuple(replace(item, source=source) for item in finding.evidence)
                 found.append(replace(finding, evidence=seen))
-            failed += [] if went_on else [replace(item, source=source) for item in failures(scan.hits, name)]
+            failed += [] if went_on else [replace(item, source=source) for item in failures(scan)]
     return found, failed
 
 

@@ -44,6 +44,12 @@ def piped(what: str) -> BinaryIO:
     return sys.stdin.buffer
 
 
+def demand_file(name: str, what: str) -> None:
+    """Raises UsageError where standard input is named for something whose parts are read as they are needed."""
+    if name == STDIN:
+        raise UsageError(f"{what} is read at many places, so not from standard input: write it to a file and name that")
+
+
 @contextmanager
 def spooled(name: str, limit: int) -> Iterator[str]:
     """The path of a file with all of an input that can be read but once; it is there until the context ends.

@@ -282,8 +282,8 @@ class Doctor:
                     machine = self._machine.readings if self._machine else {}
                     whole = replace(event.snapshot, readings={**machine, **event.snapshot.readings})
                     report = engine.judge(whole, self.checks(), self.base, patterns)
-                    for first in report.diagnoses[:1]:
-                        return CauseFound(identity, first.title, first.severity)
+                    if report.diagnoses:
+                        return CauseFound(identity, report.diagnoses[0].title, report.diagnoses[0].severity)
                     return CauseFound(identity, report.unexplained[0].text if report.unexplained else "", None)
         return CauseFound(identity, "", None)
 

@@ -76,7 +76,7 @@ def explain_stream(
         tool_version=__version__,
         diagnoses=diagnoses.ranked,
         set_aside=diagnoses.set_aside,
-        failures=failures(scan.hits, name),
+        failures=failures(scan),
         notes=(*base.errors, *notes),
         examined=scan.size > 0,
         not_examined=() if scan.size else ("the log is empty",),

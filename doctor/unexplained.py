@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from doctor.codes import NAME, XID, meaning, named
+from doctor.codes import meaning, named
 from doctor.finding import Evidence
 
 if TYPE_CHECKING:
-    from doctor.match import Hit
+    from doctor.match import Hit, Scan
 
 FAILURES = (
     # the last line of a traceback, and how programs in other languages end
@@ -39,17 +38,15 @@ FRAME = re.compile(
 """Lines around an error, of which a logger calls each an error."""
 
 
-def failures(hits: Mapping[str, Sequence[Hit]], name: str) -> tuple[Evidence, ...]:
-    """The most telling lines of a log that its programs call an error, in the log's order."""
+def failures(scan: Scan) -> tuple[Evidence, ...]:
+    """The most telling lines of a log that its programs call an error, in the log's order; of an error code that they
+    name, what the vendors' tables say."""
     chosen: dict[str, Hit] = {}
     for pattern in FAILURES:
-        for hit in hits.get(pattern, ()):
+        for hit in scan.of(pattern):
             if not FRAME.search(hit.whole) and len(chosen) < SHOWN:
                 chosen.setdefault(re.sub(r"[\d\W]+", " ", hit.text), hit)
-    ordered = sorted(chosen.values(), key=lambda hit: hit.line)
-    return tuple(Evidence("log", name, hit.text, hit.line, _says(hit.text)) for hit in ordered)
-
-
-def _says(text: str) -> str:
-    """What the vendors' tables say of an error code in the line."""
-    return "; ".join(map(meaning, named(text))) if NAME.search(text) or XID.search(text) else ""
+    return tuple(
+        Evidence("log", scan.name, hit.text, hit.line, "; ".join(map(meaning, named(hit.text))))
+        for hit in sorted(chosen.values(), key=lambda hit: hit.line)
+    )

@@ -8,5 +8,6 @@ UNEXPLAINED = "Nothing known is wrong, but something failed"
 UNEXPLAINED_TEXT = (
     "No entry of the knowledge base fits this: it may be the program's own mistake, or a fault that is new here."
 )
-UNEXPLAINED_STEPS = ("gpu-doctor check --container <container>", "gpu-doctor image <image> --gpu <gpu>")
+CHECK_CONTAINER = "gpu-doctor check --container <container>"
+UNEXPLAINED_STEPS = (CHECK_CONTAINER, "gpu-doctor image <image> --gpu <gpu>")
 """What tells more than a log does: the machine and container where it failed; whether the image has the GPU's code."""

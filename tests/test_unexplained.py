@@ -132,3 +132,11 @@ def test_what_to_look_at_next_is_told_where_it_was_not_looked_at(kind: str, step
     assert text.startswith("? open  Nothing known is wrong, but something failed\n")
     assert ("gpu-doctor check --container <container>" in text) == steps
     assert text.endswith("No known fault was found; what failed is not known here.\n")
+
+
+def test_where_too_little_was_seen_the_conclusion_says_so(told: Told) -> None:
+    report = replace(told("SolverError: diverged\n"), kind="container", examined=False)
+    text = report_text(report, Appearance(color=False, unicode=True, width=100, verbose=False))
+    assert text.startswith("! WARN  Too little could be examined to tell\n")
+    assert "SolverError: diverged" in text
+    assert text.endswith("Nothing was found, but too little could be examined.\n")

@@ -25,7 +25,7 @@ from doctor.image.oci import ArchiveBlobs, Blobs, Config, FolderBlobs, Images, i
 from doctor.image.planned import Opened, Planned, StreamBlobs, of_manifest
 from doctor.image.record import ARCHIVE, LAYOUT, PACKED_ROOT, ROOT
 from doctor.image.unpacked import unpacked
-from doctor.input import STDIN
+from doctor.input import demand_file
 from doctor.text import one_line
 
 SCHEMES = ("archive", "oci-dir", "fs", "container")
@@ -58,10 +58,7 @@ def _scheme(reference: str) -> tuple[str, str]:
     """The kind of source and the rest of the reference; an empty kind is an engine's image."""
     if "\0" in reference or not reference.strip() or len(reference) > 4096:
         raise UsageError("an empty or malformed image reference")
-    if reference == STDIN:
-        raise UsageError(
-            "an image is read at many places, so not from standard input: write it to a file and name that"
-        )
+    demand_file(reference, "an image")
     scheme, separator, rest = reference.partition("://")
     if separator:
         if scheme not in SCHEMES:

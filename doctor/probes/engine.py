@@ -204,12 +204,13 @@ class _Engine:
 
     def __init__(self, system: System, address: str) -> None:
         import docker
+        from docker.utils import version_lt
 
         self.system = system
         self.address = address
         seconds = max(1, round(API_SECONDS * system.patience))
         self.api = docker.APIClient(base_url=address, version="auto", timeout=seconds)
-        if _numbers(self.api.api_version) > _numbers(NEWEST_API):
+        if version_lt(NEWEST_API, self.api.api_version):
             self.api = docker.APIClient(base_url=address, version=NEWEST_API, timeout=seconds)
 
     def get(self, key: str, call: Callable[[], Any]) -> tuple[Reading, Any]:
@@ -234,10 +235,6 @@ class _Engine:
             return self.system.reading(key, "failed", error=_cause(error)), None
         text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True)
         return self.system.reading(key, "ok", text), answer
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def _cause(error: BaseException) -> str:

@@ -223,11 +223,10 @@ def _notes(report: Report) -> list[str]:
 
 def _last_line(report: Report, look: Appearance) -> str:
     """The conclusion again, where people read: at the bottom."""
-    if report.unexplained:
-        return "No known fault was found; what failed is not known here."
     if report.verdict != "fault":
+        none = "No known fault was found"
         return {
-            "none": "No known fault was found.",
+            "none": f"{none}; what failed is not known here." if report.unexplained else f"{none}.",
             "unknown": "Nothing was found, but too little could be examined.",
         }[report.verdict]
     first = report.diagnoses[0]

@@ -176,7 +176,7 @@ def _scan(name: str, data: bytes, rest: _Limited | None, bench: Bench, seen: _Se
         return
     scan = bench.patterns.scan(whole_lines(cast(BinaryIO, _Chained(data, rest))), name)
     seen.found += findings(scan, bench.base)
-    seen.failures += failures(scan.hits, name)
+    seen.failures += failures(scan)
     seen.pasted += pasted(data, name)
     seen.texts += 1
 

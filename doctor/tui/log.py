@@ -28,7 +28,7 @@ from doctor.tui.messages import LogExplained, LogRead, Sought
 from doctor.tui.panes import WIDE
 from doctor.tui.rows import Row, Rows
 from doctor.tui.signs import SIGNS
-from doctor.words import UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
+from doctor.words import CHECK_CONTAINER, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 TYPING_SECONDS = 0.3
 FOLLOWING_SECONDS = 1.0
@@ -163,7 +163,7 @@ class LogScreen(AnswerScreen):
             cards(
                 [
                     note("This is the log alone. On the machine run"),
-                    command("gpu-doctor check --container <container>"),
+                    command(CHECK_CONTAINER),
                     note("or ask for a snapshot of it"),
                     command("gpu-doctor record -o snapshot.gz"),
                 ]

@@ -23,7 +23,7 @@ from doctor.binary.device_code import Depth
 from doctor.binary.record import BinaryFile, to_json
 from doctor.binary.scan import scan
 from doctor.errors import UsageError
-from doctor.input import STDIN
+from doctor.input import demand_file
 from doctor.output import answering
 from doctor.render.binary import detail_lines, file_lines
 from doctor.text import one_line
@@ -212,10 +212,7 @@ def _on_disk(path: str, root: str | None) -> str:
 
     Raises UsageError for what cannot be read or is not below the root.
     """
-    if path == STDIN:
-        raise UsageError(
-            "a binary is read at many places, so not from standard input: write it to a file and name that"
-        )
+    demand_file(path, "a binary")
     if root is not None:
         path = _below(path, root)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from doctor.engine import ReportReady
-from doctor.live import CauseFound, ContainersListed, Doctor, EngineSilent, LiveEvent, state_words
+from doctor.live import CauseFound, ContainersListed, Doctor, EngineSilent, FailedContainer, LiveEvent, state_words
 
 pytestmark = pytest.mark.lab
 SECONDS = 60
@@ -36,6 +36,16 @@ class Watching:
             assert time.monotonic() < end, self.events
             time.sleep(0.05)
 
+    def failed(self, name: str) -> FailedContainer:
+        """The container of this name, as soon as it is listed."""
+        self.until(lambda events: name in names(events))
+        return next(one for one in listed(self.events)[-1].failed if one.name == name)
+
+    def cause(self, box: FailedContainer) -> CauseFound:
+        """The cause of this container, as soon as it is told."""
+        self.until(lambda events: any(isinstance(one, CauseFound) and one.id == box.id for one in events))
+        return next(one for one in self.events if isinstance(one, CauseFound) and one.id == box.id)
+
 
 @pytest.fixture
 def watching(lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watching]:
@@ -57,32 +67,24 @@ def test_a_container_that_dies_appears_with_its_cause(lab, watching: Watching) -
     watching.until(lambda events: bool(listed(events)))
     assert "live-cudart" not in names(watching.events)
     lab.fail("live-cudart", "lab/plain", "/opt/cudart")
-    watching.until(lambda events: "live-cudart" in names(events))
-    box = next(one for one in listed(watching.events)[-1].failed if one.name == "live-cudart")
+    box = watching.failed("live-cudart")
     assert (box.state, box.exit_code, box.image) == ("exited", 127, "lab/plain")
     assert abs(box.ended - time.time()) < SECONDS
-    watching.until(lambda events: any(isinstance(one, CauseFound) and one.id == box.id for one in events))
-    cause = next(one for one in watching.events if isinstance(one, CauseFound) and one.id == box.id)
+    cause = watching.cause(box)
     assert "libcudart.so.12" in cause.title
     assert cause.severity == "error"
 
 
 def test_the_cause_in_the_list_is_what_choosing_the_container_finds(lab, watching: Watching) -> None:
     lab.fail("live-choose", "lab/plain", "/opt/shm")
-    watching.until(lambda events: "live-choose" in names(events))
-    box = next(one for one in listed(watching.events)[-1].failed if one.name == "live-choose")
-    watching.until(lambda events: any(isinstance(one, CauseFound) and one.id == box.id for one in events))
-    cause = next(one for one in watching.events if isinstance(one, CauseFound) and one.id == box.id)
+    cause = watching.cause(watching.failed("live-choose"))
     report = next(event.report for event in Doctor().examine("live-choose") if isinstance(event, ReportReady))
     assert cause.title == report.diagnoses[0].title
 
 
 def test_an_error_that_no_entry_knows_is_told_as_the_program_s_own(lab, watching: Watching) -> None:
     lab.fail("live-own", "lab/plain", "/opt/diverged")
-    watching.until(lambda events: "live-own" in names(events))
-    box = next(one for one in listed(watching.events)[-1].failed if one.name == "live-own")
-    watching.until(lambda events: any(isinstance(one, CauseFound) and one.id == box.id for one in events))
-    cause = next(one for one in watching.events if isinstance(one, CauseFound) and one.id == box.id)
+    cause = watching.cause(watching.failed("live-own"))
     assert (cause.title, cause.severity) == ("SolverError: the solution diverged at step 17", None)
     report = next(event.report for event in Doctor().examine("live-own") if isinstance(event, ReportReady))
     assert [one.name for one in report.unexplained] == ["log of live-own"]
