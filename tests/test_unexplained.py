@@ -17,6 +17,7 @@ from doctor.render.text import report_text
 from doctor.reply import draft
 from doctor.report import Report, exit_code
 from doctor.triage.answer import answer
+from doctor.tui.blocks import unexplained
 from doctor.unexplained import FAILURES, SHOWN
 
 Told = Callable[[str], Report]
@@ -140,3 +141,11 @@ def test_where_too_little_was_seen_the_conclusion_says_so(told: Told) -> None:
     assert text.startswith("! WARN  Too little could be examined to tell\n")
     assert "SolverError: diverged" in text
     assert text.endswith("Nothing was found, but too little could be examined.\n")
+
+
+def test_the_app_tells_the_meaning_of_a_code_too(told: Told) -> None:
+    report = told("RuntimeError: HIP error: hipErrorInvalidValue in launch\n")
+    rows = [row for block in unexplained(report) for row in block.rows(90)]
+    assert " a.log, line 1: hipErrorInvalidValue is HIP error 1: invalid argument" in [
+        "".join(piece for piece, _ in row) for row in rows
+    ]

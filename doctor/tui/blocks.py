@@ -79,7 +79,7 @@ def unexplained(report: Report) -> Iterator[Block]:
     """What failed in words that no entry knows."""
     yield title(f"{UNEXPLAINED}:")
     for one in report.unexplained:
-        yield note(f"{one.name}, line {one.line}")
+        yield note(f"{one.name}, line {one.line}" + (f": {one.says}" if one.says else ""))
         yield quote(one.text)
 
 
