@@ -9,7 +9,7 @@ from typing import Literal
 
 from doctor.finding import SEVERITIES, SURENESS, Finding, Outcome, Severity
 from doctor.knowledge import CIRCUMSTANCES, Base, Cause, Entry, Fix, fill, filled
-from doctor.words import ALTERNATIVE_WORDS, SUSPECT_WORDS
+from doctor.words import ALTERNATIVE_WORDS, MORE_WORDS, SUSPECT_WORDS
 
 # Values that stand in commands, and what a shell acts on. None of these is in a library's, package's or target's name.
 COMMANDED = frozenset((
@@ -50,20 +50,27 @@ class Suspect:
     """What decided it."""
 
 
-def in_words(suspects: Iterable[Suspect]) -> Iterator[tuple[str, str, Suspect | None]]:
-    """Causes with their headings and what was seen, told once; those that one thing rules out have one heading."""
+def in_words(suspects: Sequence[Suspect], opened: int | None = None) -> Iterator[tuple[str, str, Suspect | None]]:
+    """Causes with their headings and what was seen, told once; those that one thing rules out have one heading.
+
+    Of those that nothing decides the first `opened` (all, if None) are told, and the others share a heading.
+    """
+    likely, undecided, out = ([one for one in suspects if one.state == state] for state in STATES)
+    opened = len(undecided) if opened is None else opened
     before: Suspect | None = None
-    out: dict[str, list[str]] = {}
-    for suspect in suspects:
-        if suspect.state == "ruled out":
-            out.setdefault(suspect.seen, []).append(suspect.cause.title)
-            continue
+    for suspect in (*likely, *undecided[:opened]):
         again = before if before and before.state == suspect.state == "likely" else None
         words = ALTERNATIVE_WORDS if again else SUSPECT_WORDS[suspect.state]
         yield f"{words}: {suspect.cause.title}", "" if again and again.seen == suspect.seen else suspect.seen, suspect
         before = suspect
-    for seen, titles in out.items():
-        yield f"{SUSPECT_WORDS['ruled out']}: {'; '.join(titles)}", seen, None
+    if more := undecided[opened:]:
+        yield f"{MORE_WORDS if before else SUSPECT_WORDS['open']}: {_titles(more)}", "", None
+    for seen in dict.fromkeys(one.seen for one in out):
+        yield f"{SUSPECT_WORDS['ruled out']}: {_titles(one for one in out if one.seen == seen)}", seen, None
+
+
+def _titles(suspects: Iterable[Suspect]) -> str:
+    return "; ".join(one.cause.title for one in suspects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
+MORE_WORDS = "It may also be"
 ALTERNATIVE_WORDS = "Or it is"
 """Before a cause that is as likely as the one before."""
 UNEXPLAINED = "Nothing known is wrong, but something failed"

@@ -226,3 +226,12 @@ def test_causes_in_words_tell_alternatives_and_what_one_thing_rules_out_once() -
         ("Ruled out: the snap; the GPU", "said"),
         ("Ruled out: the rights", "a check"),
     ]
+
+
+def test_causes_that_nothing_decides_are_told_up_to_a_number_and_then_by_title() -> None:
+    suspects = [Suspect(Cause(title, "", ()), "open") for title in ("the driver", "the root", "the node")]
+    assert [heading for heading, _, _ in in_words(suspects, 1)] == [
+        "It may be: the driver",
+        "It may also be: the root; the node",
+    ]
+    assert [heading for heading, _, _ in in_words(suspects, 0)] == ["It may be: the driver; the root; the node"]

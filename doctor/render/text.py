@@ -11,10 +11,12 @@ from doctor.render.appearance import Appearance
 from doctor.render.prose import wrapped
 from doctor.report import Corrected, Report
 from doctor.text import plain
-from doctor.words import SURE_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
+from doctor.words import MORE_WORDS, SURE_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
+OPENED = 4
+"""Causes that are told in full where nothing decides between them."""
 
 
 def report_text(report: Report, look: Appearance) -> str:
@@ -118,18 +120,19 @@ def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
 
 
 def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
-    """What may have caused it; where facts tell which it is, the others by title."""
-    decided = any(suspect.state == "likely" for suspect in suspects) and not look.verbose
-    for heading, seen, suspect in in_words(suspects):
+    """What may have caused it: the likeliest with what tells them apart, the others by title."""
+    decided = any(suspect.state == "likely" for suspect in suspects)
+    opened = None if look.verbose else 0 if decided else OPENED
+    for heading, seen, suspect in in_words(suspects, opened):
         yield ""
-        yield from wrapped(heading, look.width, "   ")
+        how = " (--verbose shows how to tell)" if heading.startswith(MORE_WORDS) else ""
+        yield from wrapped(heading + how, look.width, "   ")
         if seen:
             yield from wrapped(f"Seen: {seen}", look.width, "     ")
-        if suspect is None or (suspect.state == "open" and decided):
-            continue
-        yield from wrapped(suspect.cause.text, look.width, "     ")
-        for command in suspect.cause.commands:
-            yield from _command(command, look, "     ")
+        if suspect:
+            yield from wrapped(suspect.cause.text, look.width, "     ")
+            for command in suspect.cause.commands:
+                yield from _command(command, look, "     ")
 
 
 def _fix(number: int, fix: Fix, look: Appearance) -> Iterator[str]:
