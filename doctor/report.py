@@ -8,6 +8,7 @@ from typing import Any, Literal
 from doctor.diagnose import Diagnosis, SetAside, Suspect
 from doctor.finding import SEVERITIES, Evidence, Outcome, Severity
 from doctor.knowledge import Fix, fill
+from doctor.words import NOTHING_WRONG, UNEXAMINED, UNEXPLAINED
 
 SCHEMA = "gpu-doctor/report/1"
 Verdict = Literal["fault", "none", "unknown"]
@@ -73,6 +74,17 @@ class Report:
     def unexplained(self) -> tuple[Evidence, ...]:
         """Errors that no entry knows, where there is no diagnosis: nothing known is wrong, and yet something failed."""
         return () if self.first else self.failures
+
+    @property
+    def headline(self) -> tuple[str, str]:
+        """The sign (a severity, `unsure` or `passed`) and the words that a report begins with."""
+        if self.first:
+            return self.first.severity, self.first.title
+        if self.verdict == "unknown":
+            return "warning", UNEXAMINED
+        if self.unexplained:
+            return "unsure", UNEXPLAINED
+        return "passed", NOTHING_WRONG + (" with this machine" if self.kind == "machine" else "")
 
     @property
     def verdict(self) -> Verdict:

@@ -5,6 +5,8 @@ SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ru
 MORE_WORDS = "It may also be"
 ALTERNATIVE_WORDS = "Or it is"
 """Before a cause that is as likely as the one before."""
+NOTHING_WRONG = "Nothing known is wrong"
+UNEXAMINED = "Too little could be examined to tell"
 UNEXPLAINED = "Nothing known is wrong, but something failed"
 UNEXPLAINED_TEXT = (
     "No entry of the knowledge base fits this: it may be the program's own mistake, or a fault that is new here."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import html
 import json
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from doctor.knowledge import Base
 from doctor.match import Patterns
 from doctor.redact import Redactor
 from doctor.render.appearance import Appearance
+from doctor.render.html import body
+from doctor.render.markdown import report_markdown
 from doctor.render.text import report_text
 from doctor.report import Report, to_json
 from doctor.snapshot import Snapshot, State, dump, loads, without_identities
@@ -223,6 +226,8 @@ def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
         words = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}[state]
         assert f"{words}: {title}" in told
         assert f"{words}: {title}" in shown
+        for form in (report_markdown(report).replace("\\", ""), html.unescape(body(report))):
+            assert (f"{words}: {title}" in form) == (item.role != "consequence"), "what follows needs no mending"
     assert ("Seen: NVIDIA GPUs are requested" in told) == requests
     assert ("Seen: NVIDIA GPUs are requested" in shown) == requests
 

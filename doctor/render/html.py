@@ -11,12 +11,12 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from doctor.diagnose import Diagnosis
+from doctor.diagnose import Diagnosis, Suspect, in_words
 from doctor.knowledge import Fix
 from doctor.render.appearance import Appearance
 from doctor.report import Report
 from doctor.text import plain
-from doctor.words import UNEXPLAINED, UNEXPLAINED_TEXT
+from doctor.words import SURE_WORDS, UNEXPLAINED_TEXT
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2024; --faint: #5f6b76; --line: #d8dee4; --well: #f4f6f8;
@@ -61,8 +61,7 @@ HEAD = f"""<!doctype html>
 <body>
 """
 TAIL = "</body>\n</html>\n"
-SIGNS = {"error": "✗ fault", "warning": "! warning", "note": "· note", "": "✓ nothing known is wrong"}
-SURE = {"certain": "certain", "likely": "likely", "possible": "a guess"}
+SIGNS = {"error": "✗ fault", "warning": "! warning", "note": "· note"}
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -92,11 +91,9 @@ def sign(report: Report) -> str:
     if report.diagnoses:
         severity = report.diagnoses[0].severity
         return f'<span class="sign {severity}">{SIGNS[severity]}</span>'
-    if report.verdict == "unknown":
-        return '<span class="sign warning">? not examined</span>'
-    if report.unexplained:
-        return f'<span class="sign warning">? {UNEXPLAINED[:1].lower()}{UNEXPLAINED[1:]}</span>'
-    return f'<span class="sign good">{SIGNS[""]}</span>'
+    kind, words = report.headline
+    mark, style = ("✓", "good") if kind == "passed" else ("?", "warning")
+    return f'<span class="sign {style}">{mark} {words[:1].lower()}{words[1:]}</span>'
 
 
 def body(report: Report) -> str:
@@ -141,7 +138,7 @@ def _desk(ticket: dict[str, object]) -> Iterator[str]:
 
 
 def _diagnosis(item: Diagnosis, is_first: bool) -> Iterator[str]:
-    told = f"<code>{item.finding.fault}</code> · {item.severity} · {SURE[item.finding.sure]}"
+    told = f"<code>{item.finding.fault}</code> · {item.severity} · {SURE_WORDS[item.finding.sure]}"
     if is_first:
         yield f"<p>{told}</p>"
     else:
@@ -150,8 +147,9 @@ def _diagnosis(item: Diagnosis, is_first: bool) -> Iterator[str]:
     yield from (f"<p>{prose(part)}</p>" for part in item.explanation.split("\n\n"))
     rows = "".join(_evidence(one.name, one.line, one.text, one.says) for one in item.finding.evidence)
     yield _folded(f"Evidence ({len(item.finding.evidence)})", rows, is_open=is_first)
-    for number, fix in enumerate(item.fixes):
-        yield _fix(fix, is_open=is_first and not number)
+    if item.role != "consequence":
+        yield from map(_suspect, in_words(item.causes))
+        yield from (_fix(fix, is_open=is_first and not number) for number, fix in enumerate(item.fixes))
     if item.finding.values:
         pairs = (f"<tr><th>{text(k)}</th><td>{text(v)}</td></tr>" for k, v in sorted(item.finding.values.items()))
         yield _folded("Values", f"<table>{''.join(pairs)}</table>")
@@ -162,6 +160,18 @@ def _diagnosis(item: Diagnosis, is_first: bool) -> Iterator[str]:
 def _evidence(name: str, at: int | None, quoted: str, says: str) -> str:
     place = text(name) + (f", line {at}" if at else "") + (f": {text(says)}" if says else "")
     return f'<p class="faint">{place}</p>' + (_block(quoted) if quoted else "")
+
+
+def _suspect(told: tuple[str, str, Suspect | None]) -> str:
+    heading, seen, suspect = told
+    parts = [f'<p class="faint">Seen: {text(seen)}</p>' if seen else ""]
+    if suspect:
+        parts += [
+            f"<p>{prose(suspect.cause.text)}</p>" if suspect.cause.text else "",
+            *map(_block, suspect.cause.commands),
+        ]
+    content = "".join(parts)
+    return _folded(text(heading), content, is_open=bool(seen and suspect)) if content else f"<p>{text(heading)}</p>"
 
 
 def _fix(fix: Fix, is_open: bool) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from doctor.diagnose import Diagnosis
+from doctor.diagnose import Diagnosis, Suspect, in_words
 from doctor.finding import Evidence
+from doctor.knowledge import Fix
 from doctor.report import Report
 from doctor.text import plain
-from doctor.words import UNEXPLAINED, UNEXPLAINED_TEXT
+from doctor.words import UNEXPLAINED_TEXT
 
 
 def report_markdown(report: Report) -> str:
     """The whole report."""
     rows = [f"# {escaped(report.kind)} {escaped(report.name)}", ""]
     if report.verdict != "fault":
-        rows += [
-            f"{_none(report)}.",
-            "",
-        ]
+        rows += [f"{report.headline[1]}.", ""]
     if report.unexplained:
         rows += [*(_quoted(evidence) for evidence in report.unexplained), "", UNEXPLAINED_TEXT, ""]
     for item in report.diagnoses:
@@ -35,12 +33,6 @@ def report_markdown(report: Report) -> str:
     if report.not_examined:
         rows += ["## Not looked at", "", *(f"- {escaped(row)}" for row in report.not_examined), ""]
     return "\n".join(rows)
-
-
-def _none(report: Report) -> str:
-    if report.verdict == "unknown":
-        return "Too little could be examined to tell"
-    return UNEXPLAINED if report.unexplained else "Nothing known is wrong"
 
 
 def _quoted(evidence: Evidence) -> str:
@@ -60,17 +52,33 @@ def diagnosis_markdown(item: Diagnosis) -> Iterator[str]:
     yield ""
     yield from map(_quoted, item.finding.evidence)
     yield ""
-    for fix in item.fixes:
-        yield f"### Fix: {escaped(fix.title)} ({fix.where}, risk: {fix.risk})"
-        yield ""
-        if fix.text:
-            yield from (_kept_code(fix.text), "")
-        for command in fix.commands:
-            yield from (*_fence(command, fix.language), "")
-        for command in fix.verify:
-            yield from ("Verify:", "", *_fence(command, "sh"), "")
+    if item.role != "consequence":
+        yield from _suspects(item.causes)
+        for fix in item.fixes:
+            yield from _fix(fix)
     yield from (f"- {source.address}" for source in item.entry.sources)
     yield ""
+
+
+def _suspects(suspects: Sequence[Suspect]) -> Iterator[str]:
+    for heading, seen, suspect in in_words(suspects):
+        yield from (f"### {escaped(heading)}", "") if suspect else (f"{escaped(heading)}.", "")
+        yield from (f"Seen: {escaped(seen)}", "") if seen else ()
+        yield from _told(suspect.cause.text, suspect.cause.commands, "sh") if suspect else ()
+
+
+def _fix(fix: Fix) -> Iterator[str]:
+    yield from (f"### Fix: {escaped(fix.title)} ({fix.where}, risk: {fix.risk})", "")
+    yield from _told(fix.text, fix.commands, fix.language)
+    yield from _told("Verify:" if fix.verify else "", fix.verify, "sh")
+    yield from _told("Undo:" if fix.undo else "", fix.undo, "sh")
+
+
+def _told(text: str, commands: Iterable[str], language: str) -> Iterator[str]:
+    if text:
+        yield from (_kept_code(text), "")
+    for command in commands:
+        yield from (*_fence(command, language), "")
 
 
 def _fence(text: str, language: str) -> list[str]:

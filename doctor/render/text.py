@@ -11,7 +11,7 @@ from doctor.render.appearance import Appearance
 from doctor.render.prose import wrapped
 from doctor.report import Corrected, Report
 from doctor.text import plain
-from doctor.words import MORE_WORDS, SURE_WORDS, UNEXPLAINED, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
+from doctor.words import MORE_WORDS, SURE_WORDS, UNEXPLAINED_STEPS, UNEXPLAINED_TEXT
 
 SHOWN = 2
 """Fixes of the diagnosis that are shown in full."""
@@ -55,15 +55,8 @@ def _fitting(text: str, look: Appearance) -> str:
 def _headline(report: Report, look: Appearance) -> str:
     subject = plain(f"{report.kind} {report.name}" if report.kind != "machine" else report.name)
     subject += f": {plain(report.state)}" if report.state else ""
-    if report.verdict == "fault":
-        first = report.diagnoses[0]
-        return look.paint(f"{look.sign(first.severity)}  {plain(first.title)}", first.severity) + f"\n{subject}"
-    if report.verdict == "unknown":
-        return look.paint(f"{look.sign('warning')}  Too little could be examined to tell", "warning") + f"\n{subject}"
-    if report.unexplained:
-        return look.paint(f"{look.sign('unsure')}  {UNEXPLAINED}", "unsure") + f"\n{subject}"
-    where = " with this machine" if report.kind == "machine" else ""
-    return look.paint(f"{look.sign('passed')}  Nothing known is wrong{where}", "passed") + f"\n{subject}"
+    sign, words = report.headline
+    return look.paint(f"{look.sign(sign)}  {plain(words)}", sign) + f"\n{subject}"
 
 
 def _diagnosis(item: Diagnosis, report: Report, look: Appearance) -> Iterator[str]:
