@@ -16,6 +16,7 @@ import recorded as told
 from recorded import HERE, Recorded
 from textual import events
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from doctor.finding import Evidence, Finding
@@ -71,7 +72,13 @@ async def settle(app: DoctorApp, pilot: Pilot[Any]) -> None:
 def has_messages(app: DoctorApp) -> bool:
     """Whether anything of the app has still something to do."""
     nodes = [app, *(node for screen in app.screen_stack for node in (screen, *screen.walk_children()))]
-    return any(node.message_queue_size or node._next_callbacks for node in nodes)
+    return any(node.message_queue_size or node._next_callbacks for node in nodes) or is_to_be_drawn(app.screen)
+
+
+def is_to_be_drawn(screen: Screen[Any]) -> bool:
+    """Whether a layout or a drawing waits for the screen's timer, which a busy machine makes late."""
+    waits = screen._layout_required or screen._scroll_required or screen._repaint_required
+    return bool(waits or screen._dirty_widgets or screen._callbacks)
 
 
 async def play(app: DoctorApp, pilot: Pilot[Any], steps: Sequence[Step]) -> None:
