@@ -57,8 +57,8 @@ MENTION = (
     r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
     r"|^\s*(?:[-*] )?[Tt]his (?:PR|MR|pull request|merge request|commit|patch) [a-z]"
     r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
-    # a piece of a string: it ends with an escape or a blank, or the next piece is added
-    r"|^\s*[rfbu]{0,2}(?:\"[^\"]*|'[^']*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
+    # a piece of a string: it ends with an escape or a blank, or the next piece is added; a whole log has more lines
+    r"|^\s*[rfbu]{0,2}(?:\"(?:[^\"\\]|\\[^n])*|'(?:[^'\\]|\\[^n])*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,}\)\)?\.?\s*$"
     # an enumerator, a field, a statement, a call, a comparison, a struct, a macro
     r"|^\s*(?:const )?[\w.]*\w(?: +\w+)? ?= ?(?:-?\d+|0x[\da-fA-F]+)[,;]?\s*(?:[,;]|//.*|/\*.*)$"
