@@ -230,6 +230,8 @@ class _Place:
 
     known: dict[str, str]
     checked: dict[str, Outcome]
+    decided: bool = False
+    """Whether a check found a cause: then what only goes with the message is no more than possible."""
 
     def weigh(self, item: Cause | Fix) -> tuple[State, str]:
         """Whether the facts speak for a cause, or a fix, and what was seen."""
@@ -237,13 +239,18 @@ class _Place:
         told = "; ".join(TOLD[name].format(self.known[name]) for name in known)
         if not holds(item, self.known):
             return "ruled out", told
-        check, shown_by = item.decided_by.check, item.decided_by.shown_by
-        outcomes = {name: self.checked[name] for name in (*check, *shown_by) if name in self.checked}
-        if found := [outcome for outcome in outcomes.values() if outcome.state == "found"]:
-            return "likely", found[0].says
-        if check and all(name in outcomes and outcomes[name].state == "passed" for name in check):
-            return "ruled out", "; ".join(outcomes[name].says for name in check)
-        return ("likely", told) if told else ("open", "")
+        if found := self.found(item):
+            return "likely", found
+        check = [self.checked[name] for name in item.decided_by.check if name in self.checked]
+        if check and len(check) == len(item.decided_by.check) and all(one.state == "passed" for one in check):
+            return "ruled out", "; ".join(one.says for one in check)
+        return ("likely", told) if told and not self.decided else ("open", "")
+
+    def found(self, item: Cause | Fix) -> str:
+        """What a check found that speaks for it."""
+        checks = (*item.decided_by.check, *item.decided_by.shown_by)
+        outcomes = (self.checked[name] for name in checks if name in self.checked)
+        return next((outcome.says for outcome in outcomes if outcome.state == "found"), "")
 
 
 def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
@@ -268,6 +275,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     told = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
     # what is common, where no sign tells otherwise
     seems = {"system": values.get("system", "linux"), "board": "none", "stage": "run", **told}
+    place = replace(place, decided=any(holds(cause, place.known) and place.found(cause) for cause in entry.causes))
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]

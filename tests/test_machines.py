@@ -214,7 +214,7 @@ def test_what_the_machine_shows_decides_between_the_causes_of_what_the_log_says(
     decided = {one.cause.title: (one.state, bool(one.seen)) for one in item.causes}
     assert decided == {
         "the container was started without the GPU": ("ruled out" if requests else "likely", True),
-        "CUDA_VISIBLE_DEVICES hides the GPU": ("open", False),
+        "CUDA_VISIBLE_DEVICES hides the GPU": ("likely", True) if requests else ("open", False),
         "the driver does not work on the host": ("ruled out", True),
         "an image is being built, and a build has no GPU": ("ruled out", False),
     }
