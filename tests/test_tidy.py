@@ -13,7 +13,7 @@ import pytest
 
 from doctor.check import discover, unknown_checks
 from doctor.facts import AREAS, PARSERS, Facts
-from doctor.knowledge import BLANK, Entry, lacking, shipped
+from doctor.knowledge import BLANK, Entry, fill, lacking, shipped
 from doctor.logs import run_examples
 from doctor.match import check_patterns, patterns_of
 from doctor.runline import CHANGES
@@ -158,6 +158,13 @@ def test_commands_are_shell(entry: Entry) -> None:
         text = re.sub(r"<[A-Za-z][^<>\n]*>", "blank", BLANK.sub("value", fence))
         done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, timeout=10, check=False)
         assert done.returncode == 0, (fence, done.stderr)
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
+def test_a_page_reads_well_where_no_value_is_known(entry: Entry) -> None:
+    parts = (entry, *entry.causes, *entry.fixes)
+    for text in (fill(words, {}) for part in parts for words in (part.title, part.text)):
+        assert not re.search(r"\w [.,;:](?:\s|$)|\{\w+[|}]", re.sub(r"`[^`]*`", "code", text)), text
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
