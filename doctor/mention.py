@@ -88,6 +88,8 @@ MENTION = (
     r"|^\s*(?:[-*] )?For [\"“`][^\"”`]{8,}[\"”`],? [a-z]|^\s*[-*] \*\*#\d+: "
     # an object of JavaScript, a struct of Go: what programs print of theirs has quotes or no blanks
     r"|\{ ?[a-z]\w*: '[^']*', ?[a-z]\w*: |\w\{[A-Z]\w*: [^,{}]+, [A-Z]\w*: "
+    # a record of a collection of errors
+    r"|^\s*\"(?:signature\w*|regexp?|patterns?|root_cause|workarounds?|dead_ends)\": ?[\"\[]"
     # what a function is documented to raise, a comment in words
     r"|^\s*\w+(?:Error|Exception|Warning): (?:If|When|Whenever|Raised|Thrown) .*[a-z.]$"
     r"|^\s*# [a-z'-]+ (?:[A-Za-z'()-]+[,.:]? ){4}"
@@ -127,6 +129,7 @@ ADVICE = (
     r"(?i)\bif (?:you|your [\w ]{1,30}) (?:see|get|have|encounter|hit|receive|run into|are getting)\b[^.]{0,60}:\s*$"
     r"|\byou (?:will|may|might|can|could) (?:see|get|receive|encounter) [^.]{0,40}(?:error|message)[^.]{0,30}[:.]\s*$"
     r"|\bwhich (?:should|will) (?:output|print|show)\b"
+    r"|\bis an example of (?:a|an|the|such)\b[^.:]{0,60}:\s*$"
     r"|^\s*(?:[-*] )?\*\*(?:symptom\w*|s[íi]ntomas?|симптомы?|症状|症狀|现象|現象|증상)[:：]?\*\*[:：]?\s*$"
     r"|^\s*(?:symptoms?|error_snippets?): "
 )
@@ -159,7 +162,7 @@ LOGGED = (
     r"Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+"
     r"|^\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|FATA|ERRO)\b"
     r"|^\W{0,3}\w{0,12}\W{0,3}(?:\d{4}-\d\d-\d\d|\w{3} +\d+ )?[T ]?\d\d:\d\d:\d\d"
-    r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): "
+    r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): |^g?make\[\d+\]: (?:\*\*\* |[EL]\w+ing )"
     r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d|^=   [A-Z]{2}"
 )
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
@@ -199,6 +202,8 @@ REMEDY = (
     r"(?i)^\W*(?:solutions?|fix(?:es)?|resolution|workaround|how to fix|lösung|solución|solução|soluzione|решение"
     r"|해결(?: ?방법)?|解决(?:方案|方法|办法)?|解決(?:方法|策)?|対処(?:法|方法)?|回避策)\W*(?:[:：]\W*|\*\*\W*)$"
     r"|^\W{0,4}A\d{1,2}\W{0,2}[:：]"
+    # the headings of a page that lost its marks
+    r"|^(?:introduction|symptoms?|(?:common|possible|likely|typical|root) causes?|prevention)\s*$"
 )
 REMEDIES = 2
 COMMIT, AUTHOR = r"^commit [0-9a-f]{7,40}\b", r"^Author: .*<\S*@\S*>"

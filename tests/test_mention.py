@@ -42,6 +42,7 @@ from doctor.mention import in_code_span, is_mention, is_source, source_lines
         "If RM detects a driver/library version mismatch, usually after an upgrade, it reports it.",
         'command -v nvcc >/dev/null 2>&1 || { echo -e "${RED}CUDA toolkit not found.${NC}"; exit 1; }',
         'pattern: ".*uncorrectable ECC error encountered.*"',
+        '  "signature": "InternalError: CUDA driver version is insufficient for CUDA runtime version",',
         "operations: [{ id: 'op-1', name: 'qwen3-8b', error: 'no space left on device' }],",
         'svc.UpdateStatus("job-2", &OpStatus{Processed: true, Error: errors.New("no space left on device")})',
     ],
@@ -285,6 +286,18 @@ Q10: 显卡内存爆了，提示"OutOfMemoryError: CUDA out of memory"
 
 A10: 将 `LLM_HISTORY_LEN` 的值调低
 """,
+    "a page that lost the marks of its headings": """Introduction
+
+The kernel refuses to load modules that are not signed with a trusted key.
+
+Symptoms
+
+  • dmesg shows Loading of unsigned module is rejected
+
+Common Causes
+
+  • Secure Boot is enabled
+""",
     "chapters underlined as in reStructuredText": """################
  Troubleshooting
 ################
@@ -420,3 +433,15 @@ def test_the_last_words_of_mpi_are_no_manual() -> None:
 def test_a_pattern_that_takes_the_closing_mark_along_stands_in_the_span() -> None:
     row = "| `Could not load library libcudnn_ops_infer.so.8` | cuDNN 缺失或路径不对 | 加到 `LD_LIBRARY_PATH` |"
     assert in_code_span(row, row.index("Could"), row.index("` |") + 1)
+
+
+def test_what_make_says_stands_in_no_manual() -> None:
+    advice = "It is recommended to set the CC environment variable to the compiler of the kernel.\n" * 9
+    assert is_source(advice)
+    assert not is_source(f"{advice}make[2]: *** [/usr/src/nvidia/Kbuild:194: cc_version_check] Error 1\n")
+
+
+def test_an_example_of_a_message_is_none() -> None:
+    shown = "the message in the log:\n\nNVRM: Xid (PCI:0000:03:00): 79, GPU has fallen off the bus.\n"
+    assert faults(f"I found {shown}") == ["nvidia-gpu-fell-off-bus"]
+    assert not faults(f"The following is an example of {shown}")
