@@ -33,7 +33,9 @@ CONTEXT = (
     r"amdgcn-amd-amdhsa--(?P<arch>gfx[0-9a-f]{3,4})\b",
     r"Please NOTE: device: \d+, (?:GPU|CUDA) Compute Capability: (?P<compute_capability>\d+\.\d)",  # Paddle
     # PyTorch's own account of the memory, of version 2.1 and before; NVML's, where it knows the process itself
+    rf"Of the allocated memory (?P<allocated>{SIZE}) is allocated by PyTorch",
     rf"(?P<idle>{SIZE}) is reserved by PyTorch but unallocated",
+    rf"\bthis process has (?P<own>{SIZE}) memory in use\b",
     rf"(?P<allocated>{SIZE}) already allocated; {SIZE} free; (?P<reserved>{SIZE}) reserved in total by PyTorch",
     rf"\bProcess \d+ has (?P<others>{SIZE}) memory in use\b.*\bthis process has\b",
 )

@@ -251,18 +251,25 @@ def of_symbol(symbol: str) -> dict[str, str]:
     return {"symbol_of": "a ROCm library"} if re.match(r"(?:hip|miopen)[A-Z]|(?:hsa|rsmi|rocblas)_", symbol) else {}
 
 
+IDLE = 20
+"""One part in so many of a GPU's memory: with no more than that free or idle, the program itself fills the GPU."""
+
+
 def of_memory(size: str, values: dict[str, str]) -> dict[str, str]:
     """Where the memory is that an allocation of `size` lacked, by PyTorch's own account of it; nothing where it fits.
 
     The account: https://github.com/pytorch/pytorch/blob/main/c10/cuda/CUDACachingAllocator.cpp
     """
     asked = bytes_of(size)
-    idle, reserved, allocated, others = (
-        bytes_of(values.get(name, "")) for name in ("idle", "reserved", "allocated", "others")
+    idle, reserved, allocated, others, own, count = (
+        bytes_of(values.get(name, "")) for name in ("idle", "reserved", "allocated", "others", "own", "count")
     )
     if not asked:
         return {}
-    if max(idle, reserved - allocated) >= asked:
+    idle = max(idle, reserved - allocated)
+    if max(allocated, own) + max(asked, count / IDLE) > count > IDLE * idle:  # to have the GPU alone would not do
+        return {"memory": "with this program"}
+    if idle >= asked:
         return {"memory": "in pieces"}
     return {"memory": "with other processes"} if others >= asked else {}
 

@@ -78,8 +78,10 @@ OLD = (
         (OLD.format("5.54 GiB"), "the memory is there, but in pieces", "let PyTorch keep"),
         (MODERN.format("Process 811 has 18.90 GiB memory in use. ", "4.60 GiB", "20.00 MiB"),
          "another process uses the GPU", "free the memory"),
-        (MODERN.format("", "23.00 GiB", "20.00 MiB"), None, "ask for less"),
-        (OLD.format("8.40 GiB"), None, "ask for less"),
+        (MODERN.format("", "23.00 GiB", "20.00 MiB"), "the model, batch size or context does not fit", "ask for less"),
+        (MODERN.format("", "23.00 GiB", "1.90 GiB"), None, "ask for less"),
+        (OLD.format("8.40 GiB"), "the model, batch size or context does not fit", "ask for less"),
+        (OLD.format("7.40 GiB"), None, "ask for less"),
         ("ValueError: Free memory on device cuda:0 (54.34/79.18 GiB) on startup is less than desired GPU memory "
          "utilization (0.92, 72.84 GiB).", "another process uses the GPU", "free the memory"),
     ],
