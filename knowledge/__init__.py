@@ -67,9 +67,10 @@ vendor: nvidia, amd; cluster: kubernetes; stage: build (of an image), run; gpu: 
 program has code for);
 copy: absent, elsewhere (of a library, in the image);
 loaded: conda's, the system's (whose copy of a library was loaded); memory: in pieces, with this program, with other
-processes and others that a matcher names (where what was lacking is, by the program's account); relative: known, not known (a GPU whose code a gfx target can load by
-HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose function is undefined); framework: torch, tensorflow,
-jax, paddle, cupy, mxnet, onnxruntime, llama.cpp, torchsharp and others that a matcher names;
+processes and others that a matcher names (where the missing memory is, by the program's account); relative: known, not
+known (a GPU whose code a gfx target can load by HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose
+function is undefined); framework: torch, tensorflow, jax, paddle, cupy, mxnet, onnxruntime, llama.cpp, torchsharp and
+others that a matcher names;
 said: words of the entry's own that
 its matchers state in values = { said = "no permission" }, where the message decides between the causes.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
