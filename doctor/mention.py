@@ -254,6 +254,8 @@ def in_code_span(text: str, begin: int, end: int) -> bool:
     """Whether begin:end is `quoted` in a sentence that is not about the writer's own error."""
     for mark in ("``", "<code>", "</code>"):
         text = text.replace(mark, "`".ljust(len(mark), NOTHING))
+    if text.lstrip().startswith("`-> "):  # an arrow, as uv draws it on Windows
+        text = text.replace("`", NOTHING, 1)
     opened, closed = text.rfind("`", 0, begin), text.find("`", begin)
     if closed < len(text[:end].rstrip("`")) or text.count("`", 0, begin) % 2 == 0:
         return False

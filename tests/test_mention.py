@@ -82,6 +82,11 @@ def test_a_quoted_line_with_columns_is_output() -> None:
     assert in_code_span(told, told.index("no enough"), told.index("no enough") + 9)
 
 
+def test_an_arrow_opens_no_code_span() -> None:
+    drawn = "  `-> Because torch==2.7.1+cu128 has no `platform_machine == 'AMD64'`-compatible wheels and only these are"
+    assert not in_code_span(drawn, drawn.index("torch"), drawn.index(" has no"))
+
+
 def test_what_a_bug_report_is_called_is_the_writers_own_error() -> None:
     quoted = "`undefined symbol: _ZN3c105ErrorC2E` when running the wheel on an A100"
     begin = quoted.index("undefined")
