@@ -409,6 +409,20 @@ def test_an_entry_is_wrapped_and_its_commands_are_not() -> None:
     assert lines[title + 1].startswith("  docker inspect"), "no empty line where a cause has no text"
 
 
+def test_causes_that_the_message_rules_out_are_for_who_asks(tmp_path: Path) -> None:
+    log = tmp_path / "pod.log"
+    log.write_text(
+        "Pod Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0"
+    )
+    told = doctor("explain", str(log)).stdout
+    assert "It is likely: the pod was admitted before the plugin had registered" in told
+    assert "Seen: the message says: the kubelet has too few healthy GPUs" in told
+    assert "Ruled out" not in told
+    assert (
+        "Ruled out: the plugin's pod runs without the NVIDIA runtime" in doctor("explain", "--verbose", str(log)).stdout
+    )
+
+
 def test_an_entry_of_ones_own_must_have_what_ours_have(tmp_path: Path) -> None:
     """Without an example nothing was tested, and that is no success."""
     (tmp_path / "our-bare.md").write_text(BARE)

@@ -113,10 +113,14 @@ def _evidence(evidence: Evidence, look: Appearance) -> Iterator[str]:
 
 
 def _suspects(suspects: Sequence[Suspect], look: Appearance) -> Iterator[str]:
-    """What may have caused it: the likeliest with what tells them apart, the others by title."""
-    decided = any(suspect.state == "likely" for suspect in suspects)
-    opened = None if look.verbose else 0 if decided else OPENED
-    for heading, seen, suspect in in_words(suspects, opened):
+    """What may have caused it: the likeliest with what tells them apart, the others by title.
+
+    What speaks for the likely cause and rules others out goes without saying.
+    """
+    told = {one.seen for one in suspects if one.state == "likely"}
+    kept = [one for one in suspects if look.verbose or one.state != "ruled out" or one.seen not in told]
+    opened = None if look.verbose else 0 if told else OPENED
+    for heading, seen, suspect in in_words(kept, opened):
         yield ""
         how = " (--verbose shows how to tell)" if heading.startswith(MORE_WORDS) else ""
         yield from wrapped(heading + how, look.width, "   ")
