@@ -53,7 +53,7 @@ PLACES = {
         "system", "windows"),
     r"[\\](?:Scripts|site-packages|AppData|_MEI\d+)[\\]|[\\]TensileLibrary": ("system", "windows"),
     r"\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": ("system", "windows"),
-    r"\b(?:nvcuda|cudart64_\d+)\.dll\b": ("system", "windows"),
+    r"\b(?:nvcuda|cudart64_\d+)\.dll\b|Game Ready Driver": ("system", "windows"),
     r"\[\w+ @ 0000[0-9a-f]{12}\]": ("system", "windows"),  # FFmpeg: an address as Windows writes one
     r"/dev/(?:kfd|dri)\b|/opt/rocm|microsoft-standard-WSL2": (
         "system", "linux"),

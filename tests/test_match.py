@@ -278,6 +278,7 @@ def test_what_is_put_around_a_message(wrapped: str) -> None:
         ),
         ("linux/amd64\n", {}),
         ("C:\\Program Files\\AMD\\ROCm\\6.1\\bin\n", {"seems_system": "windows"}),
+        ("GPU: GeForce Game Ready Driver v566.36\n", {"seems_system": "windows", "seems_vendor": "nvidia"}),
         ("Jetson Nano, JetPack 4.6\n", {"seems_board": "jetson"}),
         ("C:\\Users\\me\\app\nUnable to open /dev/kfd\n", {}),
         ('File "/usr/lib/python3/dist-packages/paddle/nn/layer.py", line 9\n', {"seems_framework": "paddle"}),
