@@ -194,7 +194,9 @@ REPORT = (
 """Headings of the forms that projects have for reports of faults, which hold logs."""
 FORM = (
     r"(?i)^#{1,5} .*\b(?:describe|bug|expected|actual|reproduc\w*|happened|environment|system info|your|behaviou?r"
-    r"|screenshots?|report|(?:relevant )?log output|name and version|are you seeing)\b"
+    r"|screenshots?|report|(?:relevant )?log output|name and version|are you seeing"
+    r"|additional (?:context|information))\b"
+    r"|^#{1,5} (?:(?:server|relevant|error|console|full|cli|debug) logs?|[\w-]+ version):?\s*$"
 )
 """Headings that only such a form has."""
 # Answers of a page of troubles or questions, in the languages that such pages are written in.

@@ -173,6 +173,8 @@ def test_a_manual_is_no_log() -> None:
     [
         ("You may run into these errors when", "I run into these errors since"),
         ("### Errors of the driver", "### Describe the bug"),
+        ("### Errors of the driver", "### Server logs"),
+        ("### Errors of the driver", "### dstack version"),
         ("### Errors of the driver", "[12.34] NVRM: loading NVIDIA UNIX x86_64 Kernel Module"),
         ("### Errors of the driver", "==========\nCUDA SETUP: CUDA detection failed! Possible reasons:"),
     ],
