@@ -237,7 +237,7 @@ def of_driver(offered: str) -> dict[str, str]:
 
 
 def of_symbol(symbol: str) -> dict[str, str]:
-    """Whose function a symbol names, where its name tells: torch's C++ name spaces, or the prefix of a C library."""
+    """Whose function a symbol names, where its name tells: a C++ name space, or the prefix of a C library."""
     if re.match(r"_Z(?:T[IVS])?NK?(?:3c10|2at|5torch)", symbol) or symbol.startswith(("c10::", "at::", "torch::")):
         return {"symbol_of": "torch"}
     if re.match(r"_{0,2}(?:nvJitLink|cublas|cudnn|nccl|cusparse|cusolver|cufft|nvrtc)", symbol):
@@ -248,6 +248,8 @@ def of_symbol(symbol: str) -> dict[str, str]:
         return {"symbol_of": "the driver"}
     if re.match(r"_?Py[A-Z_]", symbol):
         return {"symbol_of": "Python"}
+    if re.match(r"TRITON(?:BACKEND|SERVER|CACHE|REPOAGENT)_|_ZNK?\d+tensorrt_llm", symbol):
+        return {"symbol_of": "Triton's server"}
     return {"symbol_of": "a ROCm library"} if re.match(r"(?:hip|miopen)[A-Z]|(?:hsa|rsmi|rocblas)_", symbol) else {}
 
 

@@ -247,6 +247,7 @@ def test_a_file_name_tells_the_system(library: str, system: str | None) -> None:
         ("nvmlInit_v2", "the driver"),
         ("_Py_ZeroStruct", "Python"),
         ("hipLaunchKernelExC", "a ROCm library"),
+        ("TRITONBACKEND_StateBuffer", "Triton's server"),
         ("curl_easy_init", None),
     ],
 )
