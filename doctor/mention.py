@@ -11,7 +11,7 @@ COMMENT = r"//(?:$|[^ ]| [^ r]| r[^o]| {2,19}\S)"
 # Lines that are source code or advice in themselves.
 MENTION = (
     r"^\s*(?:[+-]\s+|(?:│\s*)?\d{1,5}\s+(?:│\s*)*)?(?:(?:raise|throw|throw new|except|catch|assert|elif|elseif"
-    r"|@warn|@error|@debug|@info|def|class|import|return|case) .*$"
+    r"|@warn|@error|@debug|@info|def|class|return|case) .*$|import [^:]*$"
     r"|(?:print|printf|fprintf|puts|echo|warnings\.warn|sys\.exit|TORCH_CHECK|console\.\w+|log(?:ger|ging)?\.\w+"
     r"|(?:fmt|errors|t|klog|log)\.[A-Z]\w*|pytest\.\w+|self\.\w+)\s?\(|[A-Z_]{3,}\((?:[^)]|\)+(?:[^ )]| [^fr]|$))*$"
     rf"|(?:{COMMENT}|/\*|<!--)"
@@ -57,6 +57,8 @@ MENTION = (
     r"|(?i:\bif it (?:shows|says|prints|returns|fails with)\b)"
     r"|^\s*(?:[-*] )?[Tt]his (?:PR|MR|pull request|merge request|commit|patch) [a-z]"
     r"|^(?:Fix|Fixed|Fixes|Resolved|Resolves|Addressed) [a-z]|[{,] ?[\"']\w+[\"']: (?:True|False|None)\b"
+    # IPython shows the lines around the one that raised, with their numbers
+    r"|^\s*(?:-{1,5}> ?)?\d{1,5}\s{2,}[rfb]{0,2}(?:\"[^\"]*\"|'[^']*')(?: [+%]|\)|$)"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added; a whole log has more lines
     r"|^\s*[rfbu]{0,2}(?:\"(?:[^\"\\]|\\[^n])*|'(?:[^'\\]|\\[^n])*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,}\)\)?\.?\s*$"

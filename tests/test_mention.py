@@ -19,6 +19,7 @@ from doctor.mention import in_code_span, is_mention, is_source, source_lines
         "If `rocminfo` prints `ROCk module is NOT loaded`, load the driver",
         "    ('llama-server: error while loading shared libraries: libcuda.so.1: cannot open shared object file: '",
         r'    "Unable to open /dev/kfd read-write: %s\n"',
+        '    160             "Cannot re-initialize CUDA in forked subprocess. " + msg)',
         '    message: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.".to_string(),',
         '- ✅ Should show "Insufficient nvidia.com/gpu" error if no node has 2 GPUs available',
         "- `WARNING: Could not find any nv files on this host`:",
@@ -54,6 +55,7 @@ def test_mentions(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "import torch 报的错误是ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
         r'"$ rocminfo\nUnable to open /dev/kfd read-write: No such file or directory\nFailed to get user name\n"',
         "  what():  /ort/cuda_call.cc:121 CUDNN failure 1: CUDNN_STATUS_NOT_INITIALIZED ; expr=cudnnCreate(&handle_); ",
         "RuntimeError: HIP error: invalid device function",
