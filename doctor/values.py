@@ -236,21 +236,21 @@ def of_driver(offered: str) -> dict[str, str]:
     return {"cuda_offered": f"{major}.{minor}", **({"torch_index": index} if index else {})}
 
 
+OWNERS = {
+    r"_Z(?:T[IVS])?NK?(?:3c10|2at|5torch|6caffe2|8pybind116detail11type_casterIN2at)|(?:c10|at|torch)::": "torch",
+    r"_{0,2}(?:nvJitLink|cublas|cudnn|nccl|cusparse|cusolver|cufft|nvrtc)": "a CUDA library",
+    r"nvml[A-Z]|cu(?:Array|Ctx|Device|Driver|Event|Func|Get|Graph|Init|Launch|Mem|Module|Stream|Tensor)": "the driver",
+    r"_?Py[A-Z_]": "Python",
+    r"(?:hip|miopen)[A-Z]|(?:hsa|rsmi|rocblas)_": "a ROCm library",
+    r"TRITON(?:BACKEND|SERVER|CACHE|REPOAGENT)_|_ZNK?\d+tensorrt_llm": "Triton's server",
+    r"_Z\d+\w*N2at6Tensor|_Z\d+__device_stub__": "the module itself",
+}
+"""How the names of somebody's functions begin."""
+
+
 def of_symbol(symbol: str) -> dict[str, str]:
     """Whose function a symbol names, where its name tells: a C++ name space, or the prefix of a C library."""
-    if re.match(r"_Z(?:T[IVS])?NK?(?:3c10|2at|5torch)", symbol) or symbol.startswith(("c10::", "at::", "torch::")):
-        return {"symbol_of": "torch"}
-    if re.match(r"_{0,2}(?:nvJitLink|cublas|cudnn|nccl|cusparse|cusolver|cufft|nvrtc)", symbol):
-        return {"symbol_of": "a CUDA library"}
-    if re.match(
-        r"nvml[A-Z]|cu(?:Array|Ctx|Device|Driver|Event|Func|Get|Graph|Init|Launch|Mem|Module|Stream|Tensor)", symbol
-    ):
-        return {"symbol_of": "the driver"}
-    if re.match(r"_?Py[A-Z_]", symbol):
-        return {"symbol_of": "Python"}
-    if re.match(r"TRITON(?:BACKEND|SERVER|CACHE|REPOAGENT)_|_ZNK?\d+tensorrt_llm", symbol):
-        return {"symbol_of": "Triton's server"}
-    return {"symbol_of": "a ROCm library"} if re.match(r"(?:hip|miopen)[A-Z]|(?:hsa|rsmi|rocblas)_", symbol) else {}
+    return next(({"symbol_of": owner} for names, owner in OWNERS.items() if re.match(names, symbol)), {})
 
 
 IDLE = 20

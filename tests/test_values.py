@@ -248,6 +248,8 @@ def test_a_file_name_tells_the_system(library: str, system: str | None) -> None:
         ("_Py_ZeroStruct", "Python"),
         ("hipLaunchKernelExC", "a ROCm library"),
         ("TRITONBACKEND_StateBuffer", "Triton's server"),
+        ("_ZN8pybind116detail11type_casterIN2at6TensorEvE4loadENS_6handleEb", "torch"),
+        ("_Z18cutlass_mla_decodeRKN2at6TensorES2_", "the module itself"),
         ("curl_easy_init", None),
     ],
 )
