@@ -62,6 +62,7 @@ PLACES = {
     r"\[(?:[\w.-]+)? *\d+/\d+\] RUN |did not complete successfully: exit code|executor failed running \["
     r"|error building at|^(?:Step|STEP) \d+/\d+ ?: ?RUN |^The command '/bin/\w+ .* returned a non-zero": (
         "stage", "build"),
+    r"\bNixOS\b|/nix/store/\S*-(?:linux-\d|nvidia-)|/run/(?:current|booted)-system/": ("distro", "nixos"),
     r"\d-generic\b": ("distro", "ubuntu"),
     r"\d-(?:cloud-)?amd64\b": ("distro", "debian"),
     r"\d\.el(?:7|8|9|10)(?:_\d+)?\.(?:x86_64|aarch64)": ("distro", "rhel"),
@@ -88,7 +89,10 @@ PLACES = {
     r"\[TRT\]|\bnvinfer1::": ("framework", "tensorrt"),
     r"\bTorchSharp\b": ("framework", "torchsharp"),
     r"OpenCV\(\d\.|\bcudaError_t \d+ : |\[\w+ @ (?:0x|0000)[0-9a-f]+\]": ("framework", "another"),
-    r"\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet)\b": ("framework", "another"),
+    r"\b(?i:blender|hashcat|gromacs|lammps|openmm|darknet|dorado|guppy_basecaller|relion|cryosparc|colmap)\b": (
+        "framework", "another"),
+    r"\b(?i:xmrig|ccminer|ethminer|ctranslate2|deepstream)\b|TRITONBACKEND_|\bmodel_lifecycle\.cc": (
+        "framework", "another"),
     r"cudnn_conv_layer|\bsyncedmem\.cpp|/caffe/|\bcaffe::|-packages/numba/|\bnumba\.cuda\b": ("framework", "another"),
 }  # fmt: skip
 """Signs of where a log comes from: names of kernel releases, an engine's own words, a vendor's or a framework's names.

@@ -62,7 +62,7 @@ seems_framework where the log shows signs of them: they only put the fixes in or
 
 where: host, container, dockerfile, compose, cluster. risk: safe, restart, reboot, destructive.
 Circumstances on a fix or a cause that holds only there: engine: docker, podman, containerd, cri-o, apptainer, enroot;
-system: linux (also WSL, and where nothing tells), windows; distro: debian, ubuntu, rhel, fedora, suse, arch;
+system: linux (also WSL, and where nothing tells), windows; distro: debian, ubuntu, rhel, fedora, suse, arch, nixos;
 vendor: nvidia, amd; cluster: kubernetes; stage: build (of an image), run; gpu: newer, older, other (than all that the
 program has code for);
 copy: absent, elsewhere (of a library, in the image);

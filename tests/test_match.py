@@ -268,6 +268,8 @@ def test_what_is_put_around_a_message(wrapped: str) -> None:
     [
         ("docker: Error response from daemon: failed\n", {"seems_engine": "docker"}),
         ("Linux 5.14.0-427.el9.x86_64\n", {"seems_distro": "rhel"}),
+        ("*** [/nix/store/0abc-linux-6.6.68-dev/lib/modules/x.o] Error 1\n", {"seems_distro": "nixos"}),
+        ("/opt/dorado-0.2.1-linux-x64/bin/dorado basecaller\n", {"seems_framework": "another"}),
         ("Linux 6.8.0-45-generic\nLinux 5.14.0-427.el9.x86_64\n", {}),
         ("NVRM: loading\nHIP error: none\n", {}),
         ("#12 [stage-1 5/9] RUN pip install x\n", {"seems_stage": "build"}),

@@ -15,7 +15,7 @@ GOARCH = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "ar
 FAMILIES = {
     "debian": "debian", "ubuntu": "ubuntu", "linuxmint": "ubuntu", "pop": "ubuntu", "rhel": "rhel", "centos": "rhel",
     "rocky": "rhel", "almalinux": "rhel", "ol": "rhel", "amzn": "fedora", "fedora": "fedora", "suse": "suse",
-    "opensuse": "suse", "sles": "suse", "arch": "arch", "manjaro": "arch",
+    "opensuse": "suse", "sles": "suse", "arch": "arch", "manjaro": "arch", "nixos": "nixos",
 }  # fmt: skip
 
 
