@@ -34,6 +34,8 @@ TOLD = {
 }
 """Circumstances that decide between causes, in words. Engine, distribution and framework only say which commands are
 right."""
+FIGURES = ("gpu", "copy", "loaded", "memory", "relative", "symbol")
+"""Circumstances that are figures, names and files, and so say more than the message's wording."""
 THINGS = ("library", "symbol", "arch", "xid")
 """Values that say what the other values of a finding are about."""
 
@@ -231,7 +233,8 @@ class _Place:
     known: dict[str, str]
     checked: dict[str, Outcome]
     decided: bool = False
-    """Whether a check found a cause: then what only goes with the message is no more than possible."""
+    """Whether a check or a figure speaks for one cause: then what only goes with the message is no more than possible.
+    """
 
     def weigh(self, item: Cause | Fix) -> tuple[State, str]:
         """Whether the facts speak for a cause, or a fix, and what was seen."""
@@ -244,7 +247,12 @@ class _Place:
         check = [self.checked[name] for name in item.decided_by.check if name in self.checked]
         if check and len(check) == len(item.decided_by.check) and all(one.state == "passed" for one in check):
             return "ruled out", "; ".join(one.says for one in check)
-        return ("likely", told) if told and not self.decided else ("open", "")
+        return ("likely", told) if told and (known != ["said"] or not self.decided) else ("open", "")
+
+    def decides(self, cause: Cause) -> bool:
+        """Whether more than the message speaks for the cause."""
+        figures = (name for name in FIGURES if name in cause.when and name in self.known)
+        return holds(cause, self.known) and (any(figures) or bool(self.found(cause)))
 
     def found(self, item: Cause | Fix) -> str:
         """What a check found that speaks for it."""
@@ -275,7 +283,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     told = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
     # what is common, where no sign tells otherwise
     seems = {"system": values.get("system", "linux"), "board": "none", "stage": "run", **told}
-    place = replace(place, decided=any(holds(cause, place.known) and place.found(cause) for cause in entry.causes))
+    place = replace(place, decided=any(place.decides(cause) for cause in entry.causes))
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
     fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
