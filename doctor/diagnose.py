@@ -62,7 +62,8 @@ def in_words(suspects: Sequence[Suspect], opened: int | None = None) -> Iterator
     before: Suspect | None = None
     for suspect in (*likely, *undecided[:opened]):
         again = before if before and before.state == suspect.state == "likely" else None
-        words = ALTERNATIVE_WORDS if again else SUSPECT_WORDS[suspect.state]
+        is_one_of_several = suspect.state == "likely" and len(likely) > 1
+        words = ALTERNATIVE_WORDS[bool(again)] if is_one_of_several else SUSPECT_WORDS[suspect.state]
         yield f"{words}: {suspect.cause.title}", "" if again and again.seen == suspect.seen else suspect.seen, suspect
         before = suspect
     if more := undecided[opened:]:

@@ -3,8 +3,8 @@
 SURE_WORDS = {"certain": "certain", "likely": "likely", "possible": "a guess"}
 SUSPECT_WORDS = {"likely": "It is likely", "open": "It may be", "ruled out": "Ruled out"}
 MORE_WORDS = "It may also be"
-ALTERNATIVE_WORDS = "Or it is"
-"""Before a cause that is as likely as the one before."""
+ALTERNATIVE_WORDS = ("Either it is", "Or it is")
+"""Before the first and the further ones of several causes that are equally likely."""
 NOTHING_WRONG = "Nothing known is wrong"
 UNEXAMINED = "Too little could be examined to tell"
 UNEXPLAINED = "Nothing known is wrong, but something failed"

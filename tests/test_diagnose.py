@@ -219,7 +219,7 @@ def test_causes_in_words_tell_alternatives_and_what_one_thing_rules_out_once() -
         )
     ]
     assert [(heading, seen) for heading, seen, _ in in_words(suspects)] == [
-        ("It is likely: the driver", "said"),
+        ("Either it is: the driver", "said"),
         ("Or it is: the root", ""),
         ("Or it is: the node", "a check"),
         ("It may be: the user", ""),
