@@ -164,14 +164,13 @@ def _evidence(name: str, at: int | None, quoted: str, says: str) -> str:
 
 def _suspect(told: tuple[str, str, Suspect | None]) -> str:
     heading, seen, suspect = told
-    parts = [f'<p class="faint">Seen: {text(seen)}</p>' if seen else ""]
-    if suspect:
-        parts += [
-            f"<p>{prose(suspect.cause.text)}</p>" if suspect.cause.text else "",
-            *map(_block, suspect.cause.commands),
-        ]
-    content = "".join(parts)
-    return _folded(text(heading), content, is_open=bool(seen and suspect)) if content else f"<p>{text(heading)}</p>"
+    sign = f"Seen: {text(seen)}" if seen else ""
+    if suspect is None:
+        return f'<p class="faint">{text(heading)}. {sign}</p>'
+    content = f'<p class="faint">{sign}</p>' if sign else ""
+    content += f"<p>{prose(suspect.cause.text)}</p>" if suspect.cause.text else ""
+    content += "".join(map(_block, suspect.cause.commands))
+    return _folded(text(heading), content, is_open=bool(seen))
 
 
 def _fix(fix: Fix, is_open: bool) -> str:
