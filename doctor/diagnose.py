@@ -59,15 +59,14 @@ def in_words(suspects: Sequence[Suspect], opened: int | None = None) -> Iterator
     """
     likely, undecided, out = ([one for one in suspects if one.state == state] for state in STATES)
     opened = len(undecided) if opened is None else opened
-    before: Suspect | None = None
-    for suspect in (*likely, *undecided[:opened]):
-        again = before if before and before.state == suspect.state == "likely" else None
-        is_one_of_several = suspect.state == "likely" and len(likely) > 1
-        words = ALTERNATIVE_WORDS[bool(again)] if is_one_of_several else SUSPECT_WORDS[suspect.state]
-        yield f"{words}: {suspect.cause.title}", "" if again and again.seen == suspect.seen else suspect.seen, suspect
-        before = suspect
+    for place, suspect in enumerate(likely):
+        words = ALTERNATIVE_WORDS[place > 0] if len(likely) > 1 else SUSPECT_WORDS["likely"]
+        is_told = place > 0 and likely[place - 1].seen == suspect.seen
+        yield f"{words}: {suspect.cause.title}", "" if is_told else suspect.seen, suspect
+    for suspect in undecided[:opened]:
+        yield f"{SUSPECT_WORDS['open']}: {suspect.cause.title}", suspect.seen, suspect
     if more := undecided[opened:]:
-        yield f"{MORE_WORDS if before else SUSPECT_WORDS['open']}: {_titles(more)}", "", None
+        yield f"{MORE_WORDS if likely or opened else SUSPECT_WORDS['open']}: {_titles(more)}", "", None
     for seen in dict.fromkeys(one.seen for one in out):
         yield f"{SUSPECT_WORDS['ruled out']}: {_titles(one for one in out if one.seen == seen)}", seen, None
 

@@ -60,7 +60,8 @@ MENTION = (
     # IPython shows the lines around the one that raised, with their numbers
     r"|^\s*(?:-{1,5}> ?)?\d{1,5}\s{2,}[rfb]{0,2}(?:\"[^\"]*\"|'[^']*')(?: [+%]|\)|$)"
     # a piece of a string: it ends with an escape or a blank, or the next piece is added; a whole log has more lines
-    r"|^\s*[rfbu]{0,2}(?:\"(?:[^\"\\]|\\[^n])*|'(?:[^'\\]|\\[^n])*)(?:\\n|\s)[\"'][,;)+]*\s*$|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
+    r"|^\s*[rfbu]{0,2}(?:\"(?:[^\"\\]|\\[^n])*|'(?:[^'\\]|\\[^n])*)(?:\\n|\s)[\"'][,;)+]*\s*$"
+    r"|^\s*[rfbu]{0,2}[\"'].*[\"']\s*\+\s*$"
     r"|\]\(https?://[^)]{4,}\)\)?\.?\s*$"
     # an enumerator, a field, a statement, a call, a comparison, a struct, a macro
     r"|^\s*(?:const )?[\w.]*\w(?: +\w+)? ?= ?(?:-?\d+|0x[\da-fA-F]+)[,;]?\s*(?:[,;]|//.*|/\*.*)$"

@@ -7,7 +7,7 @@ ALTERNATIVE_WORDS = ("Either it is", "Or it is")
 """Before the first and the further ones of several causes that are equally likely."""
 NOTHING_WRONG = "Nothing known is wrong"
 UNEXAMINED = "Too little could be examined to tell"
-UNEXPLAINED = "Nothing known is wrong, but something failed"
+UNEXPLAINED = f"{NOTHING_WRONG}, but something failed"
 UNEXPLAINED_TEXT = (
     "No entry of the knowledge base fits this: it may be the program's own mistake, or a fault that is new here."
 )

@@ -13,6 +13,7 @@ from doctor.knowledge import Base
 from doctor.logs import explain_text
 from doctor.match import Patterns, whole_lines
 from doctor.render.appearance import Appearance
+from doctor.render.html import body
 from doctor.render.text import report_text
 from doctor.reply import draft
 from doctor.report import Report, exit_code
@@ -141,6 +142,14 @@ def test_where_too_little_was_seen_the_conclusion_says_so(told: Told) -> None:
     assert text.startswith("! WARN  Too little could be examined to tell\n")
     assert "SolverError: diverged" in text
     assert text.endswith("Nothing was found, but too little could be examined.\n")
+
+
+def test_a_mere_note_is_no_headline(told: Told) -> None:
+    report = told("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB\nSolverError: diverged\n")
+    (item,) = report.diagnoses
+    page = body(replace(report, diagnoses=(replace(item, severity="note"),)))
+    assert '<h1><span class="sign warning">? nothing known is wrong, but something failed</span></h1>' in page
+    assert f'<h2><span class="note">{item.title}</span></h2>' in page
 
 
 def test_the_app_tells_the_meaning_of_a_code_too(told: Told) -> None:

@@ -61,7 +61,7 @@ HEAD = f"""<!doctype html>
 <body>
 """
 TAIL = "</body>\n</html>\n"
-SIGNS = {"error": "✗ fault", "warning": "! warning", "note": "· note"}
+SIGNS = {"error": "✗ fault", "warning": "! warning"}
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -88,10 +88,9 @@ def line(report: Report, number: int) -> str:
 
 
 def sign(report: Report) -> str:
-    if report.diagnoses:
-        severity = report.diagnoses[0].severity
-        return f'<span class="sign {severity}">{SIGNS[severity]}</span>'
     kind, words = report.headline
+    if report.first:
+        return f'<span class="sign {kind}">{SIGNS[kind]}</span>'
     mark, style = ("✓", "good") if kind == "passed" else ("?", "warning")
     return f'<span class="sign {style}">{mark} {words[:1].lower()}{words[1:]}</span>'
 
@@ -102,14 +101,14 @@ def body(report: Report) -> str:
 
 
 def _body(report: Report) -> Iterator[str]:
-    first = report.diagnoses[0] if report.diagnoses else None
+    first = report.first
     yield f'<p class="faint">{text(report.kind)} {text(report.name)}</p>'
     yield f"<h1>{sign(report)}{text(first.title)}</h1>" if first else f"<h1>{sign(report)}</h1>"
     if report.unexplained:
         yield from (_evidence(one.name, one.line, one.text, one.says) for one in report.unexplained)
         yield f"<p>{text(UNEXPLAINED_TEXT)}</p>"
-    for number, item in enumerate(report.diagnoses):
-        yield from _diagnosis(item, is_first=not number)
+    for item in report.diagnoses:
+        yield from _diagnosis(item, is_first=item is first)
     if report.corrected:
         yield "<h2>The container’s own line, corrected</h2>"
         (_, own), (other, second) = report.corrected.forms
@@ -142,8 +141,8 @@ def _diagnosis(item: Diagnosis, is_first: bool) -> Iterator[str]:
     if is_first:
         yield f"<p>{told}</p>"
     else:
-        role = {"consequence": "follows from it", "also": "also", "cause": ""}[item.role]
-        yield f'<h2><span class="{item.severity}">{text(item.title)}</span></h2><p>{told} · {role}</p>'
+        role = {"consequence": " · follows from it", "also": " · also", "cause": ""}[item.role]
+        yield f'<h2><span class="{item.severity}">{text(item.title)}</span></h2><p>{told}{role}</p>'
     yield from (f"<p>{prose(part)}</p>" for part in item.explanation.split("\n\n"))
     rows = "".join(_evidence(one.name, one.line, one.text, one.says) for one in item.finding.evidence)
     yield _folded(f"Evidence ({len(item.finding.evidence)})", rows, is_open=is_first)
@@ -164,10 +163,9 @@ def _evidence(name: str, at: int | None, quoted: str, says: str) -> str:
 
 def _suspect(told: tuple[str, str, Suspect | None]) -> str:
     heading, seen, suspect = told
-    sign = f"Seen: {text(seen)}" if seen else ""
     if suspect is None:
-        return f'<p class="faint">{text(heading)}. {sign}</p>'
-    content = f'<p class="faint">{sign}</p>' if sign else ""
+        return f'<p class="faint">{text(heading)}.{f" Seen: {text(seen)}" if seen else ""}</p>'
+    content = f'<p class="faint">Seen: {text(seen)}</p>' if seen else ""
     content += f"<p>{prose(suspect.cause.text)}</p>" if suspect.cause.text else ""
     content += "".join(map(_block, suspect.cause.commands))
     return _folded(text(heading), content, is_open=bool(seen))

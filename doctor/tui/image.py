@@ -26,6 +26,7 @@ from doctor.tui.messages import ImageInspected, ImageProgress, ImagesListed
 from doctor.tui.panes import WIDE, TabbedScreen
 from doctor.tui.rows import Cards, Lines, Row, Rows
 from doctor.tui.tabs import PaneTabs
+from doctor.words import NOTHING_WRONG
 
 if TYPE_CHECKING:
     from doctor.image.examination import Progress
@@ -234,7 +235,7 @@ class ImageScreen(AnswerScreen, TabbedScreen):
         else:
             found = self.query_one("#found", Rows)
             found.title = "Findings from this image"
-            found.show(cards([note("Nothing known is wrong with this image.")]), cursor=0)
+            found.show(cards([note(f"{NOTHING_WRONG} with this image.")]), cursor=0)
         self.refresh_bindings()
 
     def _head(self) -> str:
