@@ -615,6 +615,10 @@ def lacking(entry: Entry, base: Base) -> list[str]:
         (not entry.matchers or True in examples, "no near miss"),
     )
     told = [words for there, words in wanted if not there]
+    stated = {matcher.values["said"] for matcher in entry.matchers if "said" in matcher.values}
+    goes_by = [item.when for item in entry.causes] + [item.when for item in entry.fixes]
+    heeded = {words for when in goes_by for words in when.get("said", ())}
+    told += [f'no cause and no fix goes by said = "{one}"' for one in sorted(stated - heeded)]
     return told + [f"there is no entry {one}" for one in sorted(named) if one not in base.entries]
 
 

@@ -71,7 +71,7 @@ processes and others that a matcher names (where the missing memory is, by the p
 known (a GPU whose code a gfx target can load by HSA_OVERRIDE_GFX_VERSION); symbol: torch, a CUDA library (whose
 function is undefined); framework: torch, tensorflow, jax, paddle, cupy, mxnet, onnxruntime, llama.cpp, torchsharp and
 others that a matcher names;
-said: words of the entry's own that
+said: words of the entry's own, without a comma, that
 its matchers state in values = { said = "no permission" }, where the message decides between the causes.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program

@@ -387,9 +387,13 @@ yields_to = ["no-such-fault"]
 [[match]]
 line = '''a line that only this entry knows'''
 sure = "certain"
+values = { said = "one, and another" }
 +++
 
 It is bare.
+
+## Cause: the one
+said: one, and another
 
 ## Fix: mend it
 where: host · risk: safe
@@ -428,7 +432,13 @@ def test_an_entry_of_ones_own_must_have_what_ours_have(tmp_path: Path) -> None:
     (tmp_path / "our-bare.md").write_text(BARE)
     done = doctor("knowledge", "test", str(tmp_path))
     assert done.returncode == 1
-    for lack in ("no source", "no way to see that a fix worked", "no example", "no near miss"):
+    for lack in (
+        "no source",
+        "no way to see that a fix worked",
+        "no example",
+        "no near miss",
+        "no cause and no fix goes by said",
+    ):
         assert f"{tmp_path}/our-bare.md: {lack}" in done.stdout
     assert "no-such-fault" in done.stdout
 
