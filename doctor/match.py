@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, BinaryIO
 
 from doctor.automaton import automaton, itself, whole
@@ -42,7 +42,7 @@ AROUND = 32 << 10
 """Bytes before and after a line in which its neighbours are looked for."""
 NEIGHBOURS = 6
 """Lines before and after that tell whether a line stands in source code."""
-FLOOD = 50_000
+FLOOD = 400_000
 """Tries of patterns after which it pays to build the automaton anew for this log; then after twice as many."""
 VAIN = 500
 """Lines on which a pattern was tried without a hit, after which it is looked for itself and not by a literal."""
@@ -230,16 +230,16 @@ class Patterns:
             events, _ = self._events(chunk)
         line, counted, begin, end = scan.lines + 1, 0, 0, -1
         patterns: dict[str, None] = {}
-        around = partial(_lines_around, tail, chunk, head)
+        around = partial(_lines_around, tail, chunk, head)  # of each line looked up once for each distance
         for position, number in events:
             if position > end:
-                self._match(chunk[begin:end], line, patterns, scan, partial(around, begin, end))
+                self._match(chunk[begin:end], line, patterns, scan, cache(partial(around, begin, end)))
                 begin, end = _window(chunk, position)
                 line += chunk.count(b"\n", counted, begin)
                 counted = begin
                 patterns = {}
             patterns.update(dict.fromkeys(self._sought[number].patterns))
-        self._match(chunk[begin:end], line, patterns, scan, partial(around, begin, end))
+        self._match(chunk[begin:end], line, patterns, scan, cache(partial(around, begin, end)))
 
     def _match(
         self, data: bytes, line: int, patterns: Iterable[str], scan: Scan, around: Callable[[int], list[str]]
@@ -266,7 +266,7 @@ class Patterns:
     def beside(self, pattern: str, lines: Callable[[int], list[str]]) -> frozenset[tuple[str, int]]:
         """Which of the patterns that matchers want near this one are there, given the lines around it."""
         wanted = self._near.get(pattern, ())
-        return frozenset(pair for pair in wanted if any(_re2(pair[0]).search(line) for line in lines(pair[1])))
+        return frozenset((near, within) for near, within in wanted if _in_a_line(near).search("\n".join(lines(within))))
 
     def candidates(self, data: bytes) -> list[tuple[int, int, tuple[str, ...]]]:
         """(first byte, end, patterns) of each trigger in a small piece of text."""
@@ -327,8 +327,10 @@ class _JoinedLines:
 
 def _untitled(text: str, line: int, around: Callable[[int], list[str]]) -> str:
     """The line without the mark of a heading where it is what a whole thread is called, which is no comment."""
+    if line != 1:
+        return text
     following = around(1)[-1]
-    titled = line == 1 and not (REMARK.match(text) or following.startswith("#") or is_statement(following))
+    titled = not (REMARK.match(text) or following.startswith("#") or is_statement(following))
     return TITLE.sub("", text) if titled else text
 
 
@@ -390,7 +392,9 @@ def _lines_around(tail: bytes, chunk: bytes, head: bytes, begin: int, end: int, 
 
 def _parted(data: bytes) -> list[bytes]:
     """The lines of a text, those that \\r parts among them."""
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data.split(b"\n")
 
 
 def _with_following(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -413,6 +417,17 @@ def _re2(pattern: str) -> Any:
     return re2.compile(pattern, options)
 
 
+@lru_cache(maxsize=1024)
+def _in_a_line(pattern: str) -> Any:
+    """The pattern, for many lines at once: it matches in one of them, as it would match that line alone."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_nl = True
+    return re2.compile(f"(?m){pattern}", options)
+
+
 def plainer(chunk: bytes) -> bytes:
     """The bytes as the program printed them: no colours, entities, escaped or typographic quotes. Keeps lines."""
     if any(written in chunk for written, _ in JSON_ESCAPES):
@@ -433,9 +448,13 @@ def _replaced(data: bytes, table: Iterable[tuple[bytes, bytes]]) -> bytes:
     return data
 
 
-@lru_cache(maxsize=256)  # the neighbours of one line are those of the next
 def without_prefix(text: str) -> str:
     """The line without what engines and loggers put before a message, and without the marks of code around it."""
+    return _without_prefix(text) if len(text) <= LINE else _without_prefix.__wrapped__(text)
+
+
+@lru_cache(maxsize=2048)  # the neighbours of one line are those of the next
+def _without_prefix(text: str) -> str:
     rest = text
     for _ in range(PREFIXES):
         if not (found := _re2(f"^{PREFIX}").search(rest)):
