@@ -167,6 +167,7 @@ LOGGED = (
     r"|^\W{0,3}\w{0,12}\W{0,3}(?:\d{4}-\d\d-\d\d|\w{3} +\d+ )?[T ]?\d\d:\d\d:\d\d"
     r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): |^g?make\[\d+\]: (?:\*\*\* |[EL]\w+ing )"
     r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d|^=   [A-Z]{2}"
+    r"|^(?:modprobe|insmod|depmod): (?:FATAL|ERROR)\b|^\S+\.py:\d+: (?:\w+\.)*\w*Warning: "
 )
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
 PARTED = r"^\s*(?:```.*|~~~.*|\$ .*)?$"

@@ -189,6 +189,13 @@ def test_assignments_in_a_short_log() -> None:
     assert not is_source('level=INFO source=gpu.go:94 msg="Detecting GPU type"\n' * 8)
 
 
+def test_objects_that_a_program_prints_under_a_warning_of_python() -> None:
+    warning = "/usr/lib/python3/dist-packages/onnxruntime/capi/session.py:118: UserWarning: Specified provider is not available\n"
+    printed = "Applied providers: ['CPUExecutionProvider'], with options: {'CPUExecutionProvider': {}}\n" * 8
+    assert is_source(printed)
+    assert not is_source(warning + printed)
+
+
 def test_a_log_of_json_objects_is_no_source() -> None:
     line = '{"log":"RuntimeError: CUDA error: out of memory\\n","stream":"stderr","time":"2024-05-01T10:00:00Z"}\n'
     assert not is_source(line * 8)
@@ -448,6 +455,9 @@ def test_what_make_says_stands_in_no_manual() -> None:
     advice = "It is recommended to set the CC environment variable to the compiler of the kernel.\n" * 9
     assert is_source(advice)
     assert not is_source(f"{advice}make[2]: *** [/usr/src/nvidia/Kbuild:194: cc_version_check] Error 1\n")
+    assert not is_source(
+        f"{advice}modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.2.0-1011-azure\n"
+    )
 
 
 def test_an_example_of_a_message_is_none() -> None:
