@@ -31,13 +31,22 @@ TOLD = {
     "relative": "a GPU whose code this one can load is {}",
     "symbol": "the function is one of {}",
     "said": "the message says: {}",
+    "only said": "the message says: {}",
 }
 """Circumstances that decide between causes, in words. Engine, distribution and framework only say which commands are
 right."""
 FIGURES = ("gpu", "copy", "loaded", "memory", "relative", "symbol")
 """Circumstances that are figures, names and files, and so say more than the message's wording."""
+WORDING = ("said", "only said")
 THINGS = ("library", "symbol", "arch", "xid")
 """Values that say what the other values of a finding are about."""
+
+BRIEF = 120
+"""Characters of a value in a title."""
+ROOT = re.compile(
+    r"/[^\s'\"]*/(?:overlay2?|fuse-overlayfs|vfs|btrfs|zfs|snapshots|io\.containerd\.runtime\.v2\.task)/[^\s'\"]*?/(?:merged|rootfs|fs)(?=/)"
+)
+"""Where engines keep a container's root file system: Docker, Podman, containerd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +247,7 @@ class _Place:
 
     def weigh(self, item: Cause | Fix) -> tuple[State, str]:
         """Whether the facts speak for a cause, or a fix, and what was seen."""
-        known = [name for name in TOLD if name in item.when and name in self.known]
+        known = [name for name in TOLD if name in item.when and self.known.get(name)]
         told = "; ".join(TOLD[name].format(self.known[name]) for name in known)
         if not holds(item, self.known):
             return "ruled out", told
@@ -247,7 +256,8 @@ class _Place:
         check = [self.checked[name] for name in item.decided_by.check if name in self.checked]
         if check and len(check) == len(item.decided_by.check) and all(one.state == "passed" for one in check):
             return "ruled out", "; ".join(one.says for one in check)
-        return ("likely", told) if told and (known != ["said"] or not self.decided) else ("open", "")
+        worded = all(name in WORDING for name in known)
+        return ("likely", told) if told and not (worded and self.decided) else ("open", "")
 
     def decides(self, cause: Cause) -> bool:
         """Whether more than the message speaks for the cause."""
@@ -275,7 +285,8 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
         "system": "system",
     }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
-    return {**circumstances, **{name: value for name, value in own.items() if value}}
+    said = {"only said": finding.values.get("said") or finding.values.get("said_apart", "")}
+    return {**circumstances, **{name: value for name, value in own.items() if value}, **said}
 
 
 def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
@@ -294,11 +305,17 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
         severity=finding.severity or entry.severity,
         role=role,
         explains=explains,
-        title=fill(entry.title, values),
+        title=fill(entry.title, {name: _brief(value) for name, value in values.items()}),
         explanation=fill(entry.text, values),
         causes=tuple(sorted(suspects, key=lambda suspect: STATES.index(suspect.state))),
         fixes=tuple(filled(fix, values) for fix in fixes),
     )
+
+
+def _brief(value: str) -> str:
+    """The value as a title shows it: a path as the container sees it, and no more of a long one than tells it apart."""
+    value = ROOT.sub("", value)
+    return value if len(value) <= BRIEF else f"{value[: BRIEF - 1].rstrip()}…"
 
 
 def _order(fix: Fix, place: _Place, seems: dict[str, str]) -> tuple[int, bool]:
@@ -314,4 +331,7 @@ def _is_foreign(fix: Fix, seems: dict[str, str]) -> bool:
 
 def holds(item: Cause | Fix, circumstances: dict[str, str]) -> bool:
     """Whether nothing that is known speaks against the cause or fix."""
-    return all(circumstances.get(name, allowed[0]) in allowed for name, allowed in item.when.items())
+    return all(
+        not set(circumstances.get(name, allowed[0]).split(", ")).isdisjoint(allowed)
+        for name, allowed in item.when.items()
+    )

@@ -29,7 +29,7 @@ RISKS = ("safe", "restart", "reboot", "destructive")
 SEVERITY_OF: dict[str, Severity] = {"blocking": "error", "degraded": "warning", "notice": "note"}
 CIRCUMSTANCES = (
     "engine", "system", "distro", "vendor", "cluster", "gpu", "copy", "loaded", "memory", "relative", "symbol",
-    "framework", "said", "board", "stage",
+    "framework", "said", "only said", "board", "stage",
 )  # fmt: skip
 DECIDING = ("check", "shown by")
 DECIDED = re.compile(rf"(?:{'|'.join((*DECIDING, *CIRCUMSTANCES))}): ?\w")
@@ -617,8 +617,10 @@ def lacking(entry: Entry, base: Base) -> list[str]:
     told = [words for there, words in wanted if not there]
     stated = {matcher.values["said"] for matcher in entry.matchers if "said" in matcher.values}
     goes_by = [item.when for item in entry.causes] + [item.when for item in entry.fixes]
-    heeded = {words for when in goes_by for words in when.get("said", ())}
+    heeded = {words for when in goes_by for label in ("said", "only said") for words in when.get(label, ())}
+    never = {words for when in goes_by for words in when.get("only said", ())} - stated
     told += [f'no cause and no fix goes by said = "{one}"' for one in sorted(stated - heeded)]
+    told += [f'no matcher states said = "{one}"' for one in sorted(never)]
     return told + [f"there is no entry {one}" for one in sorted(named) if one not in base.entries]
 
 

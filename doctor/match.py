@@ -574,8 +574,9 @@ def _finding(entry: Head, matched: list[tuple[Matcher, list[Hit]]], scan: Scan) 
     if len(missing := _libraries(matched)) > 1:
         values["libraries"] = " ".join(missing[:LIBRARIES])
     telling = [matcher for matcher, _ in matched if "said" in matcher.values]
-    if len({matcher.values["said"] for matcher in telling if matcher.sure == telling[0].sure}) > 1:
+    if len(apart := {matcher.values["said"] for matcher in telling if matcher.sure == telling[0].sure}) > 1:
         del values["said"]  # messages that contradict each other decide nothing
+        values["said_apart"] = ", ".join(sorted(apart))
     lines: dict[int, Hit] = {}
     for _, hits in matched:
         for hit in hits:

@@ -72,7 +72,8 @@ known (a GPU whose code a gfx target can load by HSA_OVERRIDE_GFX_VERSION); symb
 function is undefined); framework: torch, tensorflow, jax, paddle, cupy, mxnet, onnxruntime, llama.cpp, torchsharp and
 others that a matcher names;
 said: words of the entry's own, without a comma, that
-its matchers state in values = { said = "no permission" }, where the message decides between the causes.
+its matchers state in values = { said = "no permission" }, where the message decides between the causes;
+only said: the same, of what is out of the question where no message states it.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
 failed: found speaks for it, passed says nothing. Likely comes first in the report, ruled out last, with what was seen.

@@ -205,6 +205,22 @@ def test_the_framework_that_a_message_names_leaves_no_other_ones_fix() -> None:
     assert [fix.title for fix in signs.fixes] == ["any", "paddle", "torch"], "signs only order"
 
 
+def test_what_only_a_message_shows_is_out_where_none_states_it() -> None:
+    causes = (Cause("any", "", ()), Cause("libdrm", "", (), when={"only said": ("libdrm is old",)}))
+    fixes = tuple(Fix(one.title, "host", "safe", ("true",), when=one.when) for one in causes)
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", causes=causes, fixes=fixes)})
+    told = {
+        "": (["open", "ruled out"], ["any"]),
+        "libdrm is old": (["likely", "open"], ["libdrm", "any"]),
+        "something else": (["open", "ruled out"], ["any"]),
+    }
+    for said, (states, titles) in told.items():
+        (found,) = diagnose([finding("of-one", **({"said": said} if said else {}))], base).ranked
+        assert ([one.state for one in found.causes], [one.title for one in found.fixes]) == (states, titles), said
+    (apart,) = diagnose([finding("of-one", said_apart="libdrm is old, something else")], base).ranked
+    assert [one.title for one in apart.fixes] == ["libdrm", "any"]
+
+
 def test_causes_in_words_tell_alternatives_and_what_one_thing_rules_out_once() -> None:
     suspects = [
         Suspect(Cause(title, "", ()), state, seen)
@@ -235,3 +251,19 @@ def test_causes_that_nothing_decides_are_told_up_to_a_number_and_then_by_title()
         "It may also be: the root; the node",
     ]
     assert [heading for heading, _, _ in in_words(suspects, 0)] == ["It may be: the driver; the root; the node"]
+
+
+def test_a_title_names_a_path_as_the_container_sees_it_and_no_more_than_tells_it_apart() -> None:
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", title="It failed: {reason}")})
+    roots = (
+        "/var/lib/docker/overlay2/c45eac9aa3fc/merged",
+        "/var/lib/containers/storage/overlay/12ab/merged",
+        "/run/containerd/io.containerd.runtime.v2.task/k8s.io/91cd/rootfs",
+        "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/12/fs",
+    )
+    for root in roots:
+        (found,) = diagnose([finding("of-one", reason=f"mount {root}/usr/lib/libcuda.so.1: file exists")], base).ranked
+        assert found.title == "It failed: mount /usr/lib/libcuda.so.1: file exists"
+    (found,) = diagnose([finding("of-one", reason="long " * 40)], base).ranked
+    assert found.title.endswith("long…")
+    assert len(found.title) < 140

@@ -190,7 +190,7 @@ def test_what_the_message_says_counts_unless_messages_contradict() -> None:
     entry = ENTRY.replace("+++\n\nWords", one).replace("+++\n\nWords", two)
     base = Base({"lib-cudart-missing": parse_entry(entry, "lib-cudart-missing.md")})
     assert found("it refused to open", base) == [(1, {"said": "no permission"})]
-    assert found("it refused to open\nnobody listens", base) == [(1, {})]
+    assert found("it refused to open\nnobody listens", base) == [(1, {"said_apart": "no permission, nothing answers"})]
 
 
 def test_what_a_thread_is_called_is_no_comment(small: Base) -> None:
