@@ -310,12 +310,30 @@ def is_source(text: str) -> bool:
 
 
 def source_lines(text: str) -> frozenset[int]:
-    """The numbers of the lines that belong to source code or a document; none of a log's.
+    """The numbers of the lines that belong to source code or a document; none of a log's."""
+    every = text.split("\n")
+    return frozenset(_in_diffs(every)) | _source_lines(every)
+
+
+def _in_diffs(lines: Sequence[str]) -> Iterator[int]:
+    """The numbers of the lines between the fences of a diff that shows where it belongs."""
+    begun: list[int] = []
+    for number, line in enumerate(lines, 1):
+        if not line.startswith(FENCES):
+            begun += [number] if begun else []
+        elif begun:
+            yield from begun if any(lines[one - 1].startswith("@@ -") for one in begun) else ()
+            begun = []
+        elif line.strip().endswith("diff"):
+            begun = [number]
+
+
+def _source_lines(every: Sequence[str]) -> frozenset[int]:
+    """The lines of a text that is source code or a document but for what it printed.
 
     A script is told by a share of code-shaped lines that no log reaches, and next to no line that only logs have. What
     stands beside it in paragraphs of its own is what it printed: people show the program, and its error.
     """
-    every = text.split("\n")
     lines = [line for line in every if line.strip()][:LINES]
     lines = _without_json(lines) or lines
     if _is_document(lines) or _is_manual(lines) or _is_diff(lines):

@@ -247,6 +247,12 @@ def test_a_banner_in_columns_is_no_comment() -> None:
     assert is_mention(" * CUDA kernels are not available then")
 
 
+def test_a_diff_between_fences_is_no_log_whatever_stands_around_it() -> None:
+    hunk = "```diff\n@@ -537,7 +537,7 @@ Questions\n-usually `CUDA driver version is insufficient for CUDA runtime version`\n```\n"
+    assert source_lines(f"The log is another.\n{hunk}Thanks") == frozenset((2, 3, 4))
+    assert not source_lines("The log is another.\n" + hunk.replace("@@ -537,7 +537,7 @@", ""))
+
+
 def test_a_diff_is_no_log() -> None:
     hunk = '@@ -1,3 +1,3 @@\n try:\n-    die("CUDA error: out of memory")\n+    die("CUDA error: out of memory on %d" % n)\n'
     assert is_source("--- a/x.py\n+++ b/x.py\n" + hunk)
