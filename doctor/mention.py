@@ -139,6 +139,7 @@ ADVICE = (
 # Words of somebody who tells of an own error.
 OWN = (
     r"^\W*(?i:\[bug\])|\bI\b|(?i:\berror messages?: )|(?i:\bbut (?:still|now|always) (?:get|see|have|fail|show))"
+    r"|(?i:\bhere(?:'s| is) +(?:from|my|what i|the (?:output|log|result|error)\b))"
     r"|(?i:\b(?:i (?:get|got|have|see|am|try|tried|run|use|used)|my|we|our|got|gives?|gave|getting|fails? with"
     r"|failed with|mention(?:s|ed)?|does this (?:error )?means?"
     r"|show(?:s|ed|ing)?|return(?:s|ed)?|output|following|report(?:s|ed)|raise[sd]?|throws?|threw"

@@ -282,6 +282,8 @@ def test_a_configuration_beside_an_error_is_no_source() -> None:
 def test_the_writers_own_error_in_a_code_span() -> None:
     line = "But still get error `docker: Error response from daemon: Unknown runtime specified nvidia.`"
     assert not in_code_span(line, line.index("Unknown"), line.index("nvidia"))
+    line = "here is `nvidia-smi` from within the worker: `Failed to initialize NVML: Unknown Error`"
+    assert not in_code_span(line, line.index("Failed"), line.index("Error"))
 
 
 MANUALS = {
