@@ -161,6 +161,8 @@ ABOUT = (
     r"|Errors? (?:messages?|codes?|handling)\s*$)"
 )
 TRACEBACK = r"Traceback \(most recent call last\)|^\s*File \"|^\s*at [\w.$]+\("
+# The end of a traceback whose lines were joined: what was raised stands behind the statement.
+RAISED = r"^\s*raise \w+\(\s*(?:\w+\.)*\w*(?:Error|Exception): "
 # Lines that only logs and terminals have.
 LOGGED = (
     r"Traceback \(most recent call last\)|^\s*File \"[^\"]+\", line \d+"
@@ -249,7 +251,7 @@ NOTHING = "\u200b"
 
 def is_mention(text: str) -> bool:
     """Whether the line is source code or advice that speaks about an error, rather than the error."""
-    return bool(_re2(MENTION).search(text)) and not _re2(LOGFMT).search(text)
+    return bool(_re2(MENTION).search(text)) and not _re2(f"{LOGFMT}|{RAISED}").search(text)
 
 
 def is_advised(around: Sequence[str]) -> bool:

@@ -71,6 +71,7 @@ def test_mentions(line: str) -> None:
         "<summary>no space left on device</summary>",
         "The error is an undefined symbol: _ZN3c104cuda9SetDeviceEa originating from vllm._C.abi3.so",
         "HIP_CHECK(hipDeviceSynchronize()) failed: hipErrorLaunchFailure (719) at solver.cpp:318",
+        "raise RuntimeError( RuntimeError: Cannot re-initialize CUDA in forked subprocess.",
     ],
 )
 def test_errors_are_no_mentions(line: str) -> None:
