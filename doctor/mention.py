@@ -170,6 +170,8 @@ LOGGED = (
     r"|^\W{0,3}\w{0,12}\W{0,3}(?:\d{4}-\d\d-\d\d|\w{3} +\d+ )?[T ]?\d\d:\d\d:\d\d"
     r"|^(?:[a-z_]+\.)*\w*(?:Error|Exception): |^g?make\[\d+\]: (?:\*\*\* |[EL]\w+ing )"
     r"|^\s*\$ \w|^>>> |^\S+@\S+[:~]|^\[?rank\d|^=   [A-Z]{2}"
+    # a record of Google's or Elastic's logs, or of the journal, as JSON over several lines
+    r"|^\s*\"(?:textPayload|insertId|@?timestamp|receiveTimestamp|MESSAGE|_HOSTNAME)\": \""
     r"|^(?:modprobe|insmod|depmod): (?:FATAL|ERROR)\b|^\S+\.py:\d+: (?:\w+\.)*\w*Warning: "
 )
 CODE_SHARE, SHORT_SHARE, LOG_SHARE = 0.35, 0.7, 0.03
@@ -182,7 +184,7 @@ FEWEST, LINES = 12, 2000
 LOGFMT = (
     r"(?i)^\s*\S{0,80}\s*(?:(?:time|ts|timestamp)=\"?\d{4}-\d\d-\d\d|level=\"?(?:debug|info|warn|error|fatal))"
     r"|^\s*(?:\w+=\S+ ){1,4}msg=\""
-    r"|^\s*\{\"\w+\": ?\"?.*\}\s*$|^\s*\"(?:reason|OOMKilled|exitCode)\": "
+    r"|^\s*\{\"[@\w.-]+\": ?.*\}\s*$|^\s*\"(?:reason|OOMKilled|exitCode|textPayload|MESSAGE)\": "
 )
 JSON_BEGINS, JSON_ENDS = r"^\s*(?:\"[\w./-]+\": *)?\{\s*$", r"^\s*\},?\s*$"
 JSON = r"^\s*(?:\"[^\"]*\"\s*:\s*)?(?:[{\[]|[\]}]+|\"[^\"]*\"|-?\d[\d.]*|true|false|null|\[.*\])(?:\s*\})?,?\s*$"

@@ -200,6 +200,14 @@ def test_objects_that_a_program_prints_under_a_warning_of_python() -> None:
 def test_a_log_of_json_objects_is_no_source() -> None:
     line = '{"log":"RuntimeError: CUDA error: out of memory\\n","stream":"stderr","time":"2024-05-01T10:00:00Z"}\n'
     assert not is_source(line * 8)
+    line = (
+        '{"@timestamp": "2024-05-01T10:00:00Z", "kubernetes": {"pod": "x"}, "message": "CUDA error: out of memory"}\n'
+    )
+    assert not is_source(line * 8)
+    told = 'could not select device driver \\"\\" with capabilities'
+    record = f' {{\n  "textPayload": "{told}",\n  "timestamp": "2026-11-29T10:00:00.000Z"\n }},\n'
+    assert not is_source(f"[\n{record * 8}]\n")
+    assert is_source(f"[\n{record * 8}]\n".replace("textPayload", "example").replace("timestamp", "since"))
 
 
 @pytest.mark.parametrize(
