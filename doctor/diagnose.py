@@ -249,7 +249,7 @@ class _Place:
         """Whether the facts speak for a cause, or a fix, and what was seen."""
         known = [name for name in TOLD if name in item.when and self.known.get(name)]
         told = "; ".join(TOLD[name].format(self.known[name]) for name in known)
-        if not holds(item, self.known):
+        if not self.admits(item):
             return "ruled out", told
         if found := self.found(item):
             return "likely", found
@@ -259,10 +259,15 @@ class _Place:
         worded = all(name in WORDING for name in known)
         return ("likely", told) if told and not (worded and self.decided) else ("open", "")
 
+    def admits(self, item: Cause | Fix) -> bool:
+        """Whether nothing speaks against it; what a check has found needs no message that states it."""
+        known = self.known.items()
+        return holds(item, {name: value for name, value in known if name != "only said" or not self.found(item)})
+
     def decides(self, cause: Cause) -> bool:
         """Whether more than the message speaks for the cause."""
         figures = (name for name in FIGURES if name in cause.when and name in self.known)
-        return holds(cause, self.known) and (any(figures) or bool(self.found(cause)))
+        return self.admits(cause) and (any(figures) or bool(self.found(cause)))
 
     def found(self, item: Cause | Fix) -> str:
         """What a check found that speaks for it."""
@@ -285,8 +290,10 @@ def _known(finding: Finding, circumstances: dict[str, str]) -> dict[str, str]:
         "system": "system",
     }
     own = {name: finding.values.get(value, "") for name, value in told.items()}
-    said = {"only said": finding.values.get("said") or finding.values.get("said_apart", "")}
-    return {**circumstances, **{name: value for name, value in own.items() if value}, **said}
+    known = {**circumstances, **{name: value for name, value in own.items() if value}}
+    if any(item.source == "log" for item in finding.evidence):  # where there is no message, none is missing
+        known["only said"] = finding.values.get("said") or finding.values.get("said_apart", "")
+    return known
 
 
 def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...], place: _Place) -> Diagnosis:
@@ -297,7 +304,7 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     place = replace(place, decided=any(place.decides(cause) for cause in entry.causes))
     causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
-    fixes = [fix for fix in entry.fixes if holds(fix, place.known)]
+    fixes = [fix for fix in entry.fixes if place.admits(fix)]
     fixes.sort(key=lambda fix: _order(fix, place, seems))
     return Diagnosis(
         finding=finding,

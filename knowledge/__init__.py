@@ -73,7 +73,7 @@ function is undefined); framework: torch, tensorflow, jax, paddle, cupy, mxnet, 
 others that a matcher names;
 said: words of the entry's own, without a comma, that
 its matchers state in values = { said = "no permission" }, where the message decides between the causes;
-only said: the same, of what is out of the question where no message states it.
+only said: the same, of what is out of the question where there is a message and none states it.
 Facts on a fix or a cause: `check: one, two` names the checks (checks/) that find it: likely where one of them found
 something, ruled out where all passed. `shown by: one` is for a state that may have been another when the program
 failed: found speaks for it, passed says nothing. Likely comes first in the report, ruled out last, with what was seen.

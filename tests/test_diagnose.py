@@ -219,6 +219,16 @@ def test_what_only_a_message_shows_is_out_where_none_states_it() -> None:
         assert ([one.state for one in found.causes], [one.title for one in found.fixes]) == (states, titles), said
     (apart,) = diagnose([finding("of-one", said_apart="libdrm is old, something else")], base).ranked
     assert [one.title for one in apart.fixes] == ["libdrm", "any"]
+    (checked,) = diagnose([finding("of-one", source="host")], base).ranked
+    assert [one.state for one in checked.causes] == ["open", "open"], "without a message none is missing"
+
+
+def test_what_a_check_found_needs_no_message_that_states_it() -> None:
+    fix = Fix("selinux", "host", "safe", ("true",), when={"only said": ("SELinux",)}, decided_by=Deciding(("labels",)))
+    base = Base({"of-one": replace(BASE.entries["the-cause"], id="of-one", fixes=(fix,))})
+    assert not diagnose([finding("of-one")], base).ranked[0].fixes
+    found = [Outcome("labels", "driver", "found", "SELinux refuses it")]
+    assert diagnose([finding("of-one")], base, outcomes=found).ranked[0].fixes == (fix,)
 
 
 def test_causes_in_words_tell_alternatives_and_what_one_thing_rules_out_once() -> None:
