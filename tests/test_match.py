@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from doctor.knowledge import Base, parse_entry, shipped
 from doctor.literals import required
-from doctor.match import FLOOD, HITS, Patterns, findings, patterns_of, whole_lines, without_prefix
+from doctor.match import (
+    FLOOD,
+    HITS,
+    Patterns,
+    _in_a_line,
+    _re2,
+    findings,
+    patterns_of,
+    whole_lines,
+    without_prefix,
+)
 
 ENTRY = """\
 +++
@@ -364,3 +374,16 @@ def test_ctrl_c_is_heard_while_the_automaton_is_compiled(monkeypatch: pytest.Mon
         automaton(triggers(["no kernel image"]), [])
     assert inside
     assert inside[0] is not threading.main_thread()
+
+
+def test_a_pattern_for_many_lines_at_once_matches_where_it_matches_one_of_them() -> None:
+    entries = shipped().entries.values()
+    texts = ["\n".join(example.text for example in entry.examples) for entry in entries]
+    for number, entry in enumerate(entries):
+        for near in {matcher.near for matcher in entry.matchers if matcher.near}:
+            for text in (texts[number], texts[number - 1], texts[number - 40]):
+                alone = any(_re2(near).search(line) for line in text.split("\n"))
+                assert bool(_in_a_line(near).search(text)) == alone, near
+    for pattern, text in ((r"^b\s*$", "a\nb\nc"), (r"a\sb", "a\nb"), (r"a[^x]b", "a\nb"), (r"(?i)B$|zz", "ab\nc")):
+        alone = any(_re2(pattern).search(line) for line in text.split("\n"))
+        assert bool(_in_a_line(pattern).search(text)) == alone, pattern
