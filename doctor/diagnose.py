@@ -249,7 +249,7 @@ class _Place:
         """Whether the facts speak for a cause, or a fix, and what was seen."""
         known = [name for name in TOLD if name in item.when and self.known.get(name)]
         told = "; ".join(TOLD[name].format(self.known[name]) for name in known)
-        if not self.admits(item):
+        if not holds(item, self.known):
             return "ruled out", told
         if found := self.found(item):
             return "likely", found
@@ -259,15 +259,15 @@ class _Place:
         worded = all(name in WORDING for name in known)
         return ("likely", told) if told and not (worded and self.decided) else ("open", "")
 
-    def admits(self, item: Cause | Fix) -> bool:
-        """Whether nothing speaks against it; what a check has found needs no message that states it."""
-        known = self.known.items()
-        return holds(item, {name: value for name, value in known if name != "only said" or not self.found(item)})
+    def shows(self, item: Cause | Fix) -> bool:
+        """Whether the message that it wants is there, or a check has found it; without any message none is missing."""
+        wanted, said = item.when.get("only said"), self.known.get("only said")
+        return not wanted or said is None or bool(self.found(item) or set(wanted) & set(said.split(", ")))
 
     def decides(self, cause: Cause) -> bool:
         """Whether more than the message speaks for the cause."""
         figures = (name for name in FIGURES if name in cause.when and name in self.known)
-        return self.admits(cause) and (any(figures) or bool(self.found(cause)))
+        return holds(cause, self.known) and (any(figures) or bool(self.found(cause)))
 
     def found(self, item: Cause | Fix) -> str:
         """What a check found that speaks for it."""
@@ -301,10 +301,10 @@ def _worded(finding: Finding, entry: Entry, role: Role, explains: tuple[str, ...
     told = {name: values[f"seems_{name}"] for name in CIRCUMSTANCES if f"seems_{name}" in values}
     # what is common, where no sign tells otherwise
     seems = {"system": values.get("system", "linux"), "board": "none", "stage": "run", **told}
-    place = replace(place, decided=any(place.decides(cause) for cause in entry.causes))
-    causes = sorted(entry.causes, key=lambda cause: not holds(cause, seems))
+    causes = sorted(filter(place.shows, entry.causes), key=lambda cause: not holds(cause, seems))
+    place = replace(place, decided=any(map(place.decides, causes)))
     suspects = [Suspect(filled(cause, values), *place.weigh(cause)) for cause in causes]
-    fixes = [fix for fix in entry.fixes if place.admits(fix)]
+    fixes = [fix for fix in entry.fixes if place.shows(fix) and holds(fix, place.known)]
     fixes.sort(key=lambda fix: _order(fix, place, seems))
     return Diagnosis(
         finding=finding,
@@ -337,8 +337,9 @@ def _is_foreign(fix: Fix, seems: dict[str, str]) -> bool:
 
 
 def holds(item: Cause | Fix, circumstances: dict[str, str]) -> bool:
-    """Whether nothing that is known speaks against the cause or fix."""
-    return all(
-        not set(circumstances.get(name, allowed[0]).split(", ")).isdisjoint(allowed)
-        for name, allowed in item.when.items()
-    )
+    """Whether nothing that is known speaks against the cause or fix.
+
+    What wants a message that is not there is out of place (`_Place.shows`), which rules nothing out.
+    """
+    told = ((name, allowed) for name, allowed in item.when.items() if name != "only said")
+    return all(circumstances.get(name, allowed[0]) in allowed for name, allowed in told)
