@@ -419,7 +419,7 @@ def test_causes_that_the_message_rules_out_are_for_who_asks(tmp_path: Path) -> N
         "Pod Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1, Available: 0"
     )
     told = doctor("explain", str(log)).stdout
-    assert "Either it is: the pod was admitted before the plugin had registered" in told
+    assert "Or it is: the pod was admitted before the plugin had registered" in told
     assert "Seen: the message says: the kubelet has too few healthy GPUs" in told
     assert "Ruled out" not in told
     assert (

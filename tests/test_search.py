@@ -75,7 +75,7 @@ def test_nothing_known(text: str) -> None:
         ("CUDNN_STATUS_NOT_A_CODE", [], None),
         ("Xid 79", [], "nvidia-gpu-fell-off-bus"),
         ("cuda error 803", [], "cuda-compat-library-conflict"),
-        ("cuda 12.4 driver 550.54", [], None),
+        ("cuda 12.4 driver 550.54", [], "cuda-driver-too-old"),
     ],
 )
 def test_a_code_that_no_entry_is_about_has_its_meaning(text: str, meanings: list[str], first: str | None) -> None:

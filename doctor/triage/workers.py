@@ -17,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import FrameType
 from typing import Literal
@@ -35,6 +36,8 @@ BATCH, BATCH_BYTES = 48, 1 << 20
 UNDER_WAY = 64 << 20
 """Bytes of texts that wait in processes, all together; one ticket may have more."""
 SECONDS = 300.0
+GRACE = 3.0
+"""Seconds that a process has to finish its ticket when nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,13 @@ def _within(seconds: float) -> Iterator[None]:
 
 
 _worker: Worker | None = None
-"""Of a process of the pool."""
+_stop: Event | None = None
+"""Of a process of the pool; the latter is set when nobody waits for answers any more."""
 
 
-def _begin(order: Order) -> None:
-    global _worker
+def _begin(order: Order, stop: Event) -> None:
+    global _worker, _stop
+    _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     if _worker is None:  # not forked
         _worker = Worker(order)
@@ -104,7 +109,8 @@ def _begin(order: Order) -> None:
 
 def _work(batch: Sequence[Ticket]) -> list[Answer]:
     assert _worker is not None
-    return [_worker(ticket) for ticket in batch]
+    assert _stop is not None
+    return [_worker(ticket) for ticket in batch if not _stop.is_set()]
 
 
 def answers(tickets: Iterable[Ticket], order: Order, jobs: int) -> Iterator[Answer]:
@@ -161,12 +167,13 @@ class _Pool:
         # A fork is quick and shares what is loaded, but not safe beside threads.
         can_fork = sys.platform == "linux" and threading.active_count() == 1
         context = multiprocessing.get_context("fork" if can_fork else "spawn")
-        return ProcessPoolExecutor(jobs, context, _begin, (self._order,))
+        self._stop = context.Event()
+        return ProcessPoolExecutor(jobs, context, _begin, (self._order, self._stop))
 
     def map(self, batches: Iterator[list[Ticket]]) -> Iterator[Answer]:
         waiting: deque[_Waiting] = deque()
+        more = True
         try:
-            more = True
             while more or waiting:
                 while more and self._has_room(waiting):
                     batch = next(batches, None)
@@ -176,7 +183,7 @@ class _Pool:
                 if waiting:
                     yield from self._done(waiting)
         finally:
-            self._end()
+            self._end(early=more or bool(waiting))
 
     def _has_room(self, waiting: deque[_Waiting]) -> bool:
         return len(waiting) < 3 * self._jobs and sum(one.held for one in waiting) < UNDER_WAY
@@ -206,13 +213,24 @@ class _Pool:
             report = with_ticket(not_read(ticket.name, "examining it ended the process"))
             return answer(report, self._order.fail_on, PIECES[self._order.form](report, self._order.look))
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown()
 
-    def _end(self) -> None:
+    def _end(self, early: bool) -> None:
+        """End the processes, in their work where nobody waits for it any more.
+
+        They go of themselves, after the ticket that they are at: the pool waits for ever for the rest of an answer
+        that a killed process was writing. What takes long is not writing.
+        """
         processes = list((getattr(self._executor, "_processes", None) or {}).values())
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        ending = threading.Thread(target=self._executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        if early:
+            self._stop.set()
+        ending.start()
+        ending.join(GRACE if early else None)
+        if ending.is_alive():
+            for process in processes:
+                process.terminate()
+            ending.join(GRACE)
 
 
 def cores() -> int:

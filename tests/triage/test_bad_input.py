@@ -179,6 +179,21 @@ def test_a_triage_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n"), (tmp_path / "other").read_text()) == (2, 1, "notes\n")
 
 
+def test_it_ends_when_its_reader_goes_away(tmp_path: Path) -> None:
+    """With processes at work, and without a word: the pool's own thread once met an interpreter that took it down."""
+    for number in range(400):
+        (tmp_path / f"{number}.log").write_text(KERNEL * 20)
+    for _ in range(4):
+        command = [sys.executable, "-m", "doctor", "triage", "--jobs", "2", "--format", "jsonl", str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline().startswith(b"{")
+            process.stdout.close()
+            assert process.wait(timeout=120) in (0, 1, 141, -13)
+            assert process.stderr.read() == b""
+
+
 def triaged(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "doctor", "triage", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
