@@ -49,9 +49,11 @@ PLACES = {
     r"/\.singularity\.d/|\b(?:singularity|apptainer)(?: -\S+)* (?:exec|run|shell)\b": ("engine", "apptainer"),
     r"/etc/enroot/|/enroot[-/]|\b(?:pyxis|enroot(?:-nsenter|-mount)?): ": ("engine", "enroot"),
     r"FailedCreatePodSandBox|UnexpectedAdmissionError|\bkubelet(?:\[\d+\]:|, | {2,}[A-Z])": ("cluster", "kubernetes"),
+    r"\bkubectl (?:-n \S+ )?(?:exec|logs|describe|get|apply) ": ("cluster", "kubernetes"),
     r"\b[A-Z]:[\\/]{1,2}(?:Users|Program Files|ProgramData|Windows)[\\/]|-win-x86_64-|windows-amd64|win_amd64": (
         "system", "windows"),
     r"[\\](?:Scripts|site-packages|AppData|_MEI\d+)[\\]|[\\]TensileLibrary": ("system", "windows"),
+    r"^\s*File \"[A-Z]:[\\/]": ("system", "windows"),  # a traceback of Python
     r"\bWinError \d|Windows-1[01]-10\.|(?:amd|hip|gpu)_windows\.go": ("system", "windows"),
     r"\b(?:nvcuda|cudart64_\d+)\.dll\b|Game Ready Driver": ("system", "windows"),
     r"\[\w+ @ 0000[0-9a-f]{12}\]": ("system", "windows"),  # FFmpeg: an address as Windows writes one

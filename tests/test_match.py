@@ -290,6 +290,8 @@ def test_what_is_put_around_a_message(wrapped: str) -> None:
         ),
         ("linux/amd64\n", {}),
         ("C:\\Program Files\\AMD\\ROCm\\6.1\\bin\n", {"seems_system": "windows"}),
+        ('  File "E:\\AI\\run.py", line 3, in <module>\n', {"seems_system": "windows"}),
+        ("$ kubectl -n ml exec trainer -- nvidia-smi\n", {"seems_cluster": "kubernetes"}),
         ("GPU: GeForce Game Ready Driver v566.36\n", {"seems_system": "windows", "seems_vendor": "nvidia"}),
         ("Jetson Nano, JetPack 4.6\n", {"seems_board": "jetson"}),
         ("C:\\Users\\me\\app\nUnable to open /dev/kfd\n", {}),
