@@ -38,6 +38,7 @@ right."""
 FIGURES = ("gpu", "copy", "loaded", "memory", "relative", "symbol")
 """Circumstances that are figures, names and files, and so say more than the message's wording."""
 WORDING = ("said", "only said")
+"""Circumstances that only the message's wording tells."""
 THINGS = ("library", "symbol", "arch", "xid")
 """Values that say what the other values of a finding are about."""
 

@@ -230,7 +230,7 @@ class Patterns:
             events, _ = self._events(chunk)
         line, counted, begin, end = scan.lines + 1, 0, 0, -1
         patterns: dict[str, None] = {}
-        around = partial(_lines_around, tail, chunk, head)  # of each line looked up once for each distance
+        around = partial(_lines_around, tail, chunk, head)
         for position, number in events:
             if position > end:
                 self._match(chunk[begin:end], line, patterns, scan, cache(partial(around, begin, end)))
@@ -409,23 +409,18 @@ def _with_following(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 @lru_cache(maxsize=4096)
-def _re2(pattern: str) -> Any:
+def _re2(pattern: str, *, spans_lines: bool = True) -> Any:
     import re2
 
     options = re2.Options()
     options.log_errors = False
+    options.never_nl = not spans_lines
     return re2.compile(pattern, options)
 
 
-@lru_cache(maxsize=1024)
 def _in_a_line(pattern: str) -> Any:
     """The pattern, for many lines at once: it matches in one of them, as it would match that line alone."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.never_nl = True
-    return re2.compile(f"(?m){pattern}", options)
+    return _re2(f"(?m){pattern}", spans_lines=False)
 
 
 def plainer(chunk: bytes) -> bytes:
